@@ -1,0 +1,78 @@
+// Builds the package: the core, one ESM bundle per entry (common parts in dist/chunks), declarations, and the
+// two published .wasm files. `--no-types` leaves the declarations out (quicker while developing).
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { build as esbuild } from "esbuild";
+import { buildCore } from "./build-core.mjs";
+import { entries } from "./entries.mjs";
+import { at, filesBelow, locked, node, put, removeOthers, ROOT, tool } from "./lib.mjs";
+
+async function bundle() {
+  const { outputFiles } = await esbuild({
+    absWorkingDir: ROOT,
+    entryPoints: entries().map(({ source, out }) => ({ in: at("bindings", source), out })),
+    outdir: at("dist"),
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "neutral",
+    target: "es2022",
+    external: ["node:*", "bun:*", "cloudflare:*"],
+    chunkNames: "chunks/[name]-[hash]",
+    minifySyntax: true, // puts the numbers of assembly/layout.ts in place; names and line breaks stay readable
+    sourcemap: true,
+    sourcesContent: true,
+    charset: "utf8",
+    legalComments: "none",
+    logLevel: "warning",
+    write: false,
+  });
+  return outputFiles.map(({ path, contents }) => ({ path: path.slice(at("dist").length + 1), contents }));
+}
+
+/** Declarations of what the entries reach. Their import paths end in .js: consumers do not allow .ts there. */
+async function declarations() {
+  const config = at("build/tsconfig.types.json");
+  const files = entries().map(({ source }) => `../bindings/${source}`);
+  put(
+    config,
+    JSON.stringify({
+      extends: "../tsconfig.json",
+      compilerOptions: { noEmit: false, emitDeclarationOnly: true, declaration: true, rootDir: "..", outDir: "./types", incremental: false },
+      files,
+      include: [],
+    }),
+  );
+  const { code, output } = await node([tool("typescript/bin/tsc"), "-p", config], { quiet: true });
+  if (code !== 0) throw new Error(`declarations (tsc):\n${output}`);
+  return filesBelow(at("build/types")).map((file) => ({
+    path: join("types", file),
+    contents: readFileSync(at("build/types", file), "utf8").replace(/((?:from|import|import\()\s*["'])(\.{1,2}\/[^"']+)\.ts(["'])/g, "$1$2.js$3"),
+  }));
+}
+
+export async function build({ types = true } = {}) {
+  const started = performance.now();
+  await buildCore();
+  if (entries().length === 0) throw new Error("bindings/index.ts does not exist yet: there is nothing to bundle");
+  const files = await bundle();
+  for (const core of ["core.wasm", "core.shared.wasm"]) files.push({ path: core, contents: readFileSync(at("build", core)) });
+  if (types) {
+    removeOthers(at("build/types"), new Set());
+    files.push(...(await declarations()));
+  }
+  for (const { path, contents } of files) put(at("dist", path), contents);
+  const keep = new Set(files.map(({ path }) => path));
+  if (!types) for (const file of filesBelow(at("dist/types"))) keep.add(join("types", file));
+  removeOthers(at("dist"), keep);
+  console.log(`dist: ${entries().map(({ out }) => `${out}.js`).join(", ")} (${Math.round(performance.now() - started)} ms)`);
+}
+
+if (process.argv[1] === at("scripts/build.mjs")) {
+  try {
+    await locked("dist", () => build({ types: !process.argv.includes("--no-types") }));
+  } catch (error) {
+    console.error(`build: ${error.message}`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,65 @@
+// The package's entry points: the one place to add one.
+//
+//   name    what follows "tokiwa" in an import, or null for a file that is built but not exported
+//   source  below bindings/
+//   out     below dist/, without its extension
+//
+// An entry whose source does not exist yet is left out of the build and of package.json.
+// `node scripts/entries.mjs --write` brings the exports of package.json in line, `--check` fails if they are not.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { at } from "./lib.mjs";
+
+const ENTRIES = [
+  { name: ".", source: "index.ts", out: "index" },
+  { name: "./net", source: "net/index.ts", out: "net" },
+  { name: "./threads", source: "threads/index.ts", out: "threads" },
+  { name: "./guest", source: "guest/index.ts", out: "guest" },
+  { name: "./testing", source: "testing/index.ts", out: "testing" },
+  { name: null, source: "workers/entry.ts", out: "worker" },
+];
+
+/** Files that are exported as they are. */
+const FILES = [
+  { name: "./core.wasm", path: "./dist/core.wasm" },
+  { name: "./core.shared.wasm", path: "./dist/core.shared.wasm" },
+  { name: "./package.json", path: "./package.json" },
+];
+
+/** The entries that can be built now. */
+export const entries = () => ENTRIES.filter((entry) => existsSync(at("bindings", entry.source)));
+export const exportedEntries = () => entries().filter((entry) => entry.name !== null);
+
+/** What "exports" of package.json has to be. Each condition is named, so that an entry can get a build of its own per host. */
+export function expectedExports() {
+  const exports = {};
+  for (const { name, source, out } of exportedEntries()) {
+    const file = `./dist/${out}.js`;
+    exports[name] = { types: `./dist/types/bindings/${source.replace(/\.ts$/, ".d.ts")}`, node: file, bun: file, deno: file, default: file };
+  }
+  for (const { name, path } of FILES) exports[name] = path;
+  return exports;
+}
+
+/** Problems as sentences; none when package.json says what the sources say. */
+export function exportProblems() {
+  const { exports } = JSON.parse(readFileSync(at("package.json"), "utf8"));
+  const expected = expectedExports();
+  const problems = [];
+  for (const name of new Set([...Object.keys(exports), ...Object.keys(expected)])) {
+    if (!(name in expected)) problems.push(`package.json exports "${name}", but its source does not exist`);
+    else if (!(name in exports)) problems.push(`package.json does not export "${name}", but its source exists`);
+    else if (JSON.stringify(exports[name]) !== JSON.stringify(expected[name])) problems.push(`package.json exports "${name}" differently from scripts/entries.mjs`);
+  }
+  return problems;
+}
+
+if (process.argv[1] === at("scripts/entries.mjs")) {
+  if (process.argv.includes("--write")) {
+    const manifest = JSON.parse(readFileSync(at("package.json"), "utf8"));
+    manifest.exports = expectedExports();
+    writeFileSync(at("package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+  }
+  const problems = exportProblems();
+  for (const problem of problems) console.error(`entries: ${problem} (node scripts/entries.mjs --write)`);
+  process.exitCode = problems.length ? 1 : 0;
+}

@@ -1,0 +1,11 @@
+import { node, tool } from "../lib.mjs";
+
+export default {
+  name: "typecheck",
+  hostIndependent: true,
+  probe: () => undefined,
+  async run() {
+    const { code } = await node([tool("typescript/bin/tsc"), "-p", "tsconfig.json"]);
+    return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  },
+};

@@ -1,0 +1,17 @@
+// Specs of the core. The `asp` wrapper reports a killed run as success, so the tool is started without it,
+// and it has no time limit of its own.
+import { at, filesBelow, node, tool } from "../lib.mjs";
+
+export default {
+  name: "as-pect",
+  probe: () => (filesBelow(at("test/assembly")).some((file) => file.endsWith(".spec.ts")) ? undefined : "test/assembly has no spec yet"),
+  async run() {
+    const { code, output } = await node(["--enable-source-maps", tool("@as-pect/cli/lib/test.js"), "--summary"], { timeoutMs: 300_000 });
+    // eslint-disable-next-line no-control-regex
+    const found = /\[Tests\]:\s*(\d+) \/ (\d+)/.exec(output.replace(/\u001b\[[0-9;]*m/g, ""));
+    if (!found) return { passed: 0, failed: 1, note: "no summary: it did not compile, or was killed" };
+    const passed = Number(found[1]);
+    const failed = Number(found[2]) - passed;
+    return { passed, failed: code === 0 ? failed : Math.max(1, failed) };
+  },
+};

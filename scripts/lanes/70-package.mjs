@@ -1,0 +1,115 @@
+// The package as users get it: packed, checked by publint and attw, installed into an empty project, imported by
+// Node, type-checked, bundled; and its size against the limits of scripts/size.mjs.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { exportedEntries, exportProblems } from "../entries.mjs";
+import { at, node, run, tool } from "../lib.mjs";
+import { measure, report } from "../size.mjs";
+
+const FOLDER = at("build/package");
+
+async function pack() {
+  rmSync(FOLDER, { recursive: true, force: true });
+  mkdirSync(join(FOLDER, "consumer/node_modules/tokiwa"), { recursive: true });
+  const { code, output } = await run("npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", FOLDER], { quiet: true });
+  if (code !== 0) throw new Error(`npm pack:\n${output}`);
+  const tarball = join(FOLDER, readdirSync(FOLDER).find((file) => file.endsWith(".tgz")));
+  const unpacked = await run("tar", ["-xzf", tarball, "-C", join(FOLDER, "consumer/node_modules/tokiwa"), "--strip-components=1"], { quiet: true });
+  if (unpacked.code !== 0) throw new Error(`tar: ${unpacked.output}`);
+  return tarball;
+}
+
+const names = () => exportedEntries().map(({ name }) => `tokiwa${name.slice(1)}`);
+
+/** A project that uses the package: only what every version of it has is called here. */
+function writeConsumer(folder) {
+  const imports = names().map((name, index) => `import * as entry${index} from "${name}";`);
+  const used = `[${names().map((_, index) => `Object.keys(entry${index}).length`).join(", ")}]`;
+  writeFileSync(join(folder, "package.json"), `{ "name": "consumer", "private": true, "type": "module" }\n`);
+  writeFileSync(join(folder, "all.mjs"), `${imports.join("\n")}\nconsole.log("exports", ...${used});\n`);
+  writeFileSync(
+    join(folder, "main.ts"),
+    `import { run, sleep, spawn } from "tokiwa";
+const answer: number = await run(async () => {
+  const task = spawn(async () => { await sleep(5); return 42; });
+  return await task;
+});
+console.log("answer", answer);
+`,
+  );
+  writeFileSync(
+    join(folder, "tsconfig.json"),
+    `${JSON.stringify({ compilerOptions: { target: "es2022", module: "nodenext", lib: ["es2022", "esnext.disposable", "dom"], types: [], strict: true, noEmit: true, skipLibCheck: false }, files: ["main.ts"] })}\n`,
+  );
+  writeFileSync(join(folder, "all.ts"), `${imports.join("\n")}\nexport default ${used};\n`);
+}
+
+const checks = {
+  "package.json exports what exists": async () => exportProblems().join("\n"),
+
+  publint: async (tarball) => {
+    const { publint } = await import("publint");
+    const { formatMessage } = await import("publint/utils");
+    const { messages, pkg } = await publint({ pack: { tarball: readFileSync(tarball) }, strict: true });
+    return messages.map((message) => formatMessage(message, pkg)).join("\n");
+  },
+
+  attw: async (tarball) => {
+    const args = [tool("@arethetypeswrong/cli/dist/index.js"), tarball, "--profile", "esm-only", "--no-emoji", "--format", "ascii"];
+    const { code, output } = await node([...args, "--exclude-entrypoints", "core.wasm", "core.shared.wasm", "package.json"], { quiet: true });
+    return code === 0 ? "" : output;
+  },
+
+  "every entry loads in Node": (_, folder) => expectOutput(node([join(folder, "all.mjs")], { cwd: folder, quiet: true }), /^exports( [1-9]\d*)+$/m),
+
+  "declarations satisfy a strict consumer": async (_, folder) => {
+    for (const file of ["main.ts", "all.ts"]) {
+      writeFileSync(join(folder, "tsconfig.json"), readFileSync(join(folder, "tsconfig.json"), "utf8").replace(/"files":\[[^\]]*\]/, `"files":["${file}"]`));
+      const { code, output } = await node([tool("typescript/bin/tsc"), "-p", folder], { quiet: true });
+      if (code !== 0) return output;
+    }
+    return "";
+  },
+
+  "a bundled program runs from one file": async (_, folder) => {
+    const { build } = await import("esbuild");
+    const outfile = join(folder, "out/bundle.mjs");
+    await build({ entryPoints: [join(folder, "main.ts")], outfile, bundle: true, minify: true, format: "esm", platform: "neutral", external: ["node:*"], logLevel: "silent" });
+    rmSync(join(folder, "node_modules"), { recursive: true });
+    return expectOutput(node([outfile], { cwd: folder, quiet: true, timeoutMs: 30_000 }), /^answer 42$/m);
+  },
+
+  size: async () => {
+    const rows = await measure();
+    console.log(report(rows));
+    return rows.filter((row) => row.bytes > row.limit).map((row) => `${row.name}: ${row.bytes} B is more than ${row.limit} B`).join("\n");
+  },
+};
+
+async function expectOutput(running, pattern) {
+  const { code, output } = await running;
+  return code === 0 && pattern.test(output) ? "" : `exit code ${code}, output:\n${output}`;
+}
+
+export default {
+  name: "package",
+  hostIndependent: false,
+  probe: () => undefined,
+  async run() {
+    const tarball = await pack();
+    const folder = join(FOLDER, "consumer");
+    writeConsumer(folder);
+    const result = { passed: 0, failed: 0 };
+    for (const [title, check] of Object.entries(checks)) {
+      let problem;
+      try {
+        problem = await check(tarball, folder);
+      } catch (error) {
+        problem = error.stack;
+      }
+      console.log(`${problem ? "FAILED" : "ok    "} ${title}${problem ? `\n${problem}` : ""}`);
+      result[problem ? "failed" : "passed"] += 1;
+    }
+    return result;
+  },
+};

@@ -1,0 +1,17 @@
+// Runs one project of vitest.config.ts and counts its tests.
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { at, filesBelow, run, tool } from "./lib.mjs";
+
+export const hasTests = (folder, pattern = /\.test\.(ts|mjs)$/) => filesBelow(at(folder)).some((file) => pattern.test(file));
+
+export async function vitest(project, { nodePath = process.execPath, timeoutMs = 600_000, env } = {}) {
+  const report = at(`build/vitest-${project}.json`);
+  rmSync(report, { force: true });
+  const args = [tool("vitest/vitest.mjs"), "run", "--project", project, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const { code, timedOut } = await run(nodePath, args, { timeoutMs, env });
+  if (!existsSync(report)) return { passed: 0, failed: 1, note: timedOut ? `killed after ${timeoutMs} ms` : "vitest did not report" };
+  const { numPassedTests: passed, numFailedTests, numFailedTestSuites } = JSON.parse(readFileSync(report, "utf8"));
+  // A file that does not load, and an error outside any test, count as one failure.
+  const failed = numFailedTests > 0 ? numFailedTests : numFailedTestSuites;
+  return { passed, failed: code === 0 ? failed : Math.max(1, failed) };
+}
