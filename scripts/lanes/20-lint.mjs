@@ -1,11 +1,14 @@
-import { node, tool } from "../lib.mjs";
+import { existsSync } from "node:fs";
+import { at, node, tool } from "../lib.mjs";
+
+const FOLDERS = ["bindings", "test", "scripts", "bench", "examples"];
 
 export default {
   name: "lint",
   hostIndependent: true,
   probe: () => undefined,
   async run() {
-    const { code } = await node([tool("oxlint/bin/oxlint"), "-c", ".oxlintrc.json", "--quiet"]);
+    const { code } = await node([tool("oxlint/bin/oxlint"), "-c", ".oxlintrc.json", "--quiet", ...FOLDERS.filter((folder) => existsSync(at(folder)))]);
     return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
   },
 };

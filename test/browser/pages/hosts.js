@@ -1,0 +1,3 @@
+import { runAll } from "../../hosts/runner.mjs";
+
+export default runAll;

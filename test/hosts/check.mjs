@@ -1,0 +1,5 @@
+// Assertions that run in every host.
+
+export function equal(actual, expected) {
+  if (!Object.is(actual, expected)) throw new Error(`expected ${String(expected)}, got ${String(actual)}`);
+}
