@@ -1,0 +1,55 @@
+// The life of a unit. Owner thread only. Every change of a state word in the core is in this file
+// or in turn.ts; JavaScript clears NOTIFIED just before it polls, and has bits 8-23 to itself.
+//
+//   NOTIFIED  set when the unit is put into ring or deferred list; cleared just before a poll, so a
+//             wake during the poll queues it again. While set, wakes are absorbed.
+//   HELD      set from delivery into the batch (or the call of a guest's poll function) until the
+//             result is settled. May be set with and without NOTIFIED.
+//   COMPLETE  set once. The slot is released when neither NOTIFIED nor HELD remains: whoever clears
+//             the last of them, or sets COMPLETE without them, releases it.
+//
+// A handle is live if its generation is the state's and COMPLETE is not set, which is one
+// comparison. Free slots are COMPLETE. Eight bits of generation go round after 256 uses of one slot.
+
+import { ARENA_FRESH, ARENA_LIVE, COMPLETE, GENERATION_MASK, HELD, NOTIFIED } from "./layout";
+import { generationOf, indexOf } from "./bits";
+import { releaseSlot, statePtr } from "./slab";
+
+/** Marks a unit as queued. @returns whether the caller must now put it into a list. */
+export function notify(arena: usize, handle: u32): bool {
+  const index = indexOf(handle);
+  if (index >= load<u32>(arena + ARENA_FRESH)) return false;
+  const place = statePtr(arena, index);
+  const state = load<u32>(place);
+  if ((state ^ generationOf(handle)) & <u32>(GENERATION_MASK | NOTIFIED | COMPLETE)) return false;
+  store<u32>(place, state | <u32>NOTIFIED);
+  return true;
+}
+
+/** As notify(), for whoever uses the slot now. */
+export function notifyIndex(arena: usize, index: u32): bool {
+  if (index >= load<u32>(arena + ARENA_FRESH)) return false;
+  const place = statePtr(arena, index);
+  const state = load<u32>(place);
+  if (state & <u32>(NOTIFIED | COMPLETE)) return false;
+  store<u32>(place, state | <u32>NOTIFIED);
+  return true;
+}
+
+export function isLive(arena: usize, handle: u32): bool {
+  const index = indexOf(handle);
+  if (index >= load<u32>(arena + ARENA_FRESH)) return false;
+  return !((load<u32>(statePtr(arena, index)) ^ generationOf(handle)) & <u32>(GENERATION_MASK | COMPLETE));
+}
+
+/** Ends a live unit whose state is `state` (with changes the caller wants stored). */
+export function complete(arena: usize, index: u32, state: u32): void {
+  store<u32>(arena + ARENA_LIVE, load<u32>(arena + ARENA_LIVE) - 1);
+  letGo(arena, index, state | <u32>COMPLETE);
+}
+
+/** Stores a state from which NOTIFIED or HELD was cleared, or releases the slot if that was all that kept it. */
+export function letGo(arena: usize, index: u32, state: u32): void {
+  if ((state & <u32>(COMPLETE | NOTIFIED | HELD)) == <u32>COMPLETE) releaseSlot(arena, index, state);
+  else store<u32>(statePtr(arena, index), state);
+}
