@@ -4,7 +4,7 @@
 // A build that contains a data segment or a start function fails: every instance would apply it again over
 // memory that other threads are using.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { main as asc } from "assemblyscript/asc";
 import { at, filesBelow, locked, put, ROOT } from "./lib.mjs";
 
@@ -70,7 +70,10 @@ export async function buildCore() {
   const stamp = at("build/core.stamp");
   const hash = inputHash();
   const fresh = existsSync(stamp) && readFileSync(stamp, "utf8") === hash && Object.values(TARGETS).every((file) => existsSync(at("build", file)));
-  if (!fresh) for (const target of Object.keys(TARGETS)) await compile(target);
+  if (!fresh) {
+    rmSync(stamp, { force: true }); // a build that fails must not pass for the one before it
+    for (const target of Object.keys(TARGETS)) await compile(target);
+  }
 
   const sizes = {};
   const problems = [];

@@ -1,4 +1,4 @@
-// Builds the package: the core, one ESM bundle per entry (common parts in dist/chunks), declarations, and the
+// Builds the package: the core, one ESM bundle per entry (common parts in chunk-*.js), declarations, and the
 // two published .wasm files. `--no-types` leaves the declarations out (quicker while developing).
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ async function bundle() {
     platform: "neutral",
     target: "es2022",
     external: ["node:*", "bun:*", "cloudflare:*"],
-    chunkNames: "chunks/[name]-[hash]",
+    chunkNames: "[name]-[hash]", // beside the entries, so that new URL("./worker.js", import.meta.url) is right in all of them
     minifySyntax: true, // puts the numbers of assembly/layout.ts in place; names and line breaks stay readable
     sourcemap: true,
     sourcesContent: true,
