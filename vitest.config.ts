@@ -30,7 +30,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: "node",
-          include: ["test/**/*.test.ts"],
+          include: ["test/**/*.test.{ts,mjs}"],
           exclude: ["test/browser/**", "test/model/**", "test/assembly/**"],
         },
       },

@@ -11,6 +11,23 @@ export const nodeMajor = Number(process.versions.node.split(".")[0]);
 /** The path of a package's file in node_modules, for tools that are started with `node`. */
 export const tool = (path) => at("node_modules", path);
 
+// Commands run in process groups of their own, so that a timeout reaches their children. Ctrl-C then has to be
+// passed on by hand.
+const running = new Set();
+
+function killGroup(pid) {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {} // it ended meanwhile
+}
+
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]]) {
+  process.once(signal, () => {
+    for (const pid of running) killGroup(pid);
+    process.exit(code);
+  });
+}
+
 /**
  * Runs a command and waits for it.
  *
@@ -21,6 +38,7 @@ export const tool = (path) => at("node_modules", path);
 export function run(command, args, { cwd = ROOT, env, quiet = false, timeoutMs = 600_000 } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    if (child.pid !== undefined) running.add(child.pid);
     let output = "";
     let timedOut = false;
     const take = (to) => (chunk) => {
@@ -31,9 +49,7 @@ export function run(command, args, { cwd = ROOT, env, quiet = false, timeoutMs =
     child.stderr.setEncoding("utf8").on("data", take(process.stderr));
     const timer = setTimeout(() => {
       timedOut = true;
-      try {
-        process.kill(-child.pid, "SIGKILL");
-      } catch {} // it ended meanwhile
+      killGroup(child.pid);
     }, timeoutMs);
     child.on("error", (error) => {
       clearTimeout(timer);
@@ -41,6 +57,7 @@ export function run(command, args, { cwd = ROOT, env, quiet = false, timeoutMs =
     });
     child.on("close", (code, signal) => {
       clearTimeout(timer);
+      running.delete(child.pid);
       if (timedOut) output += `\nkilled after ${timeoutMs} ms\n`;
       resolve({ code: code ?? (signal ? 128 : 1), output, timedOut });
     });
