@@ -1,0 +1,148 @@
+// Everything that differs between hosts (Node, Bun, Deno, pages, workers).
+//
+// Host functions are taken once, at load: a test that installs fake timers, or a page that
+// replaces setTimeout, does not change the loop under a runtime that already lives.
+
+interface ProcessLike {
+  versions?: Record<string, string>;
+  getBuiltinModule?: (name: string) => unknown;
+  on(event: string, listener: (...args: never[]) => void): void;
+  off(event: string, listener: (...args: never[]) => void): void;
+}
+interface TimerHandle {
+  ref?(): void;
+  unref?(): void;
+}
+/** The part of AsyncLocalStorage that is used here. */
+export interface AsyncContext<S> {
+  run<R>(store: S | undefined, fn: () => R): R;
+  getStore(): S | undefined;
+}
+interface HostGlobals {
+  process?: ProcessLike;
+  setImmediate?: (fn: () => void) => TimerHandle;
+  scheduler?: { yield?: () => Promise<void>; postTask?: (fn: () => void, options: { priority: string }) => Promise<unknown> };
+  document?: unknown;
+  WorkerGlobalScope?: unknown;
+  ServiceWorkerGlobalScope?: unknown;
+  requestAnimationFrame?: (fn: () => void) => number;
+  reportError?: (error: unknown) => void;
+  navigator?: { hardwareConcurrency?: number };
+}
+
+const globals = globalThis as unknown as HostGlobals;
+const nodeProcess: ProcessLike | undefined =
+  globals.process?.versions?.node !== undefined ? globals.process : undefined;
+
+/** A built-in module of Node, Bun or Deno; undefined in pages and their workers. */
+export function builtinModule<M>(name: string): M | undefined {
+  return nodeProcess?.getBuiltinModule?.(name) as M | undefined;
+}
+
+/** True in a page's own thread, which draws frames and must not be held for long. */
+export const isPage: boolean = globals.document !== undefined && nodeProcess === undefined;
+
+const isServiceWorker: boolean = globals.ServiceWorkerGlobalScope !== undefined && nodeProcess === undefined;
+
+/** Whether this thread may block: a server's threads and dedicated workers may, a page and a service worker may not. */
+export const mayBlock: boolean = !isPage && !isServiceWorker && typeof SharedArrayBuffer === "function";
+
+/** Milliseconds since the process (or page) started; monotonic, with fractions. */
+export const monotonicNow: () => number = performance.now.bind(performance);
+
+const setTimer = globalThis.setTimeout;
+const clearTimer = globalThis.clearTimeout;
+/** Longest delay a host timer takes (2^31 - 1 ms); longer ones would fire at once. */
+const MAX_HOST_DELAY = 0x7fffffff;
+
+export type HostTimer = ReturnType<typeof setTimeout>;
+
+export function startTimer(fn: () => void, delayMs: number): HostTimer {
+  return setTimer(fn, delayMs > MAX_HOST_DELAY ? MAX_HOST_DELAY : delayMs);
+}
+
+export function stopTimer(timer: HostTimer): void {
+  clearTimer(timer);
+}
+
+const resolved: Promise<void> = Promise.resolve();
+
+/** Runs `fn` after the current job. `then` of a settled promise: half the cost of queueMicrotask in Node. */
+export function microtask(fn: () => void): void {
+  void resolved.then(fn);
+}
+
+/** Runs `fn` in a later turn of the host's event loop, after its I/O had a chance. */
+export const macrotask: (fn: () => void) => void = chooseMacrotask();
+
+function chooseMacrotask(): (fn: () => void) => void {
+  const immediate = globals.setImmediate;
+  if (immediate !== undefined) return (fn) => void immediate(fn);
+  const postTask = globals.scheduler?.postTask?.bind(globals.scheduler);
+  if (postTask !== undefined) return (fn) => void postTask(fn, { priority: "user-blocking" });
+  const channel = new MessageChannel();                    // private: nothing else can post to it
+  const queue: (() => void)[] = [];
+  channel.port1.onmessage = () => queue.shift()?.();
+  return (fn) => {
+    queue.push(fn);
+    channel.port2.postMessage(0);
+  };
+}
+
+/** Runs `fn` when this turn of the event loop is over, without keeping the process alive. */
+export function atTurnEnd(fn: () => void): void {
+  const immediate = globals.setImmediate;
+  if (immediate === undefined) macrotask(fn);
+  else immediate(fn).unref?.();
+}
+
+/** Runs `fn` before the next frame; where there are no frames, in the next turn. */
+export function nextFrame(fn: () => void): void {
+  const request = globals.requestAnimationFrame;
+  if (request === undefined) macrotask(fn);
+  else request(fn);
+}
+
+/** Calls `fn` when the event loop has run dry. Returns how to stop listening. Never called in pages. */
+export function onLoopDry(fn: () => void): () => void {
+  if (nodeProcess === undefined) return () => {};
+  nodeProcess.on("beforeExit", fn);
+  return () => nodeProcess.off("beforeExit", fn);
+}
+
+/** Reports an error nobody asked about, as the host reports an unhandled rejection. */
+export function reportUnhandled(error: unknown): void {
+  void Promise.reject(error);
+}
+
+/** Keeps the process alive until the returned function is called. Nothing to do in pages. */
+export function keepAlive(): () => void {
+  if (nodeProcess === undefined) return () => {};
+  const timer = setTimer(() => {}, MAX_HOST_DELAY);
+  return () => clearTimer(timer);
+}
+
+/** Number of processors the host reports, at least 1. */
+export function processors(): number {
+  const os = builtinModule<{ availableParallelism?: () => number }>("node:os");
+  return os?.availableParallelism?.() ?? globals.navigator?.hardwareConcurrency ?? 1;
+}
+
+/** Whether `asyncContext()` will find something; false in pages. */
+export const hasAsyncContext: boolean = builtinModule("node:async_hooks") !== undefined;
+
+/** A new async context (AsyncLocalStorage), or undefined where the host has none. */
+export function asyncContext<S>(): AsyncContext<S> | undefined {
+  const hooks = builtinModule<{ AsyncLocalStorage: new () => AsyncContext<S> }>("node:async_hooks");
+  return hooks === undefined ? undefined : new hooks.AsyncLocalStorage();
+}
+
+/**
+ * Wraps `fn` so that it always runs in the async context of this moment: work that a
+ * request wakes must not run in that request's context.
+ */
+export function bindContext(fn: () => void): () => void {
+  const hooks = builtinModule<{ AsyncLocalStorage: { snapshot?: () => (fn: () => void) => void } }>("node:async_hooks");
+  const snapshot = hooks?.AsyncLocalStorage.snapshot?.();
+  return snapshot === undefined ? fn : () => snapshot(fn);
+}

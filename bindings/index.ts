@@ -1,0 +1,45 @@
+// tokiwa: runtime, tasks, time and combinators. Public names only.
+
+export {
+  AcquireError,
+  ContextError,
+  DeadlockError,
+  JoinError,
+  LaggedError,
+  OptionError,
+  RecvError,
+  SendError,
+  SetError,
+  TimeoutError,
+  TokiwaError,
+  TryAcquireError,
+  TryLockError,
+  TryRecvError,
+  TrySendError,
+  WouldBlockError,
+} from "./errors.ts";
+export { type Awaitable, byRef, type Future, future, PENDING, type Suspend, type TaskFn, type Waker } from "./future.ts";
+export { join, type Outcome, select, type Selected, type SelectOptions, tryJoin } from "./combinators.ts";
+export {
+  currentTask,
+  type Flavor,
+  run,
+  Runtime,
+  type RuntimeOptions,
+  setDefaultRuntime,
+  spawn,
+  taskBuilder,
+  type TaskBuilder,
+  type TaskOptions,
+} from "./runtime.ts";
+export type { DriveState, Lane, RuntimeMetrics } from "./scheduler/current-thread.ts";
+export type { HistogramSnapshot } from "./scheduler/histogram.ts";
+export { lazy } from "./task/lazy.ts";
+export { type TaskLocal, taskLocal } from "./task/local.ts";
+export { fromEvent, fromPromise } from "./task/promise.ts";
+export type { AbortHandle, AbortOptions, CurrentTask, JoinHandle, TaskId, TaskMeta, TaskResult } from "./task/task.ts";
+export { coop, yieldNow } from "./task/yield.ts";
+export { Instant } from "./time/instant.ts";
+export { Interval, interval, intervalAt, type IntervalOptions, type MissedTickBehavior } from "./time/interval.ts";
+export { type Sleep, sleep, sleepUntil } from "./time/sleep.ts";
+export { timeout, timeoutAt } from "./time/timeout.ts";

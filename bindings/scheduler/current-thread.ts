@@ -1,0 +1,566 @@
+// The hosted scheduler of one thread.
+//
+// A drive is a loop of ticks: look at the inbox, timers and the deferred; poll the roots that
+// were woken; then up to `eventInterval` units from the queue. It ends when nothing is ready,
+// or when its budget of polls or time is spent: the host gets its turn, and the rest goes to a later one.
+//
+//   wake from the host  -> queue, one drive in the lane (a microtask)
+//   wake inside a drive -> queue only; the drive finds it
+//   leftovers           -> a macrotask, never a microtask: those would starve timers and frames
+//   timers              -> one host timer for the wheel's next expiry
+//
+// Continuations of async functions run in microtasks after the drive, and what they wake
+// looks like a wake from the host. So a chain of microtask drives is bounded by the time slice
+// too: `#microDrives` counts them within one turn of the host, and past the slice they go to a macrotask.
+//
+// The queue, the timers and the state words are the core's. Units come in batches: the core
+// writes their indices, this loop clears NOTIFIED just before it polls each (a wake during the poll
+// then queues it again) and writes what came of it back, to be settled by the next `turn()`.
+
+import { ARENA_BATCH, ARENA_ELAPSED, ARENA_STATES, ARENA_TIMER_COUNT, BATCH_MAX, INDEX_MASK, NOTIFIED } from "../../assembly/layout.ts";
+import { Clock } from "../clock.ts";
+import { type Core, type CoreExports, localCore } from "../core.ts";
+import { JoinError } from "../errors.ts";
+import { COOP_BUDGET, context, UNIT_PENDING, UNLIMITED, type Unit, type Waker } from "../future.ts";
+import {
+  atTurnEnd,
+  bindContext,
+  hasAsyncContext,
+  type HostTimer,
+  macrotask,
+  microtask,
+  monotonicNow,
+  nextFrame,
+  reportUnhandled,
+  startTimer,
+  stopTimer,
+} from "../host.ts";
+import { Random } from "../random.ts";
+import { reportFailures } from "../task/failures.ts";
+import { callHook, Task, type TaskHooks, type TaskScheduler } from "../task/task.ts";
+import { Histogram, type HistogramSnapshot } from "./histogram.ts";
+import type { Root } from "./root.ts";
+
+export type Lane = "auto" | "microtask" | "macrotask" | "frame" | "manual";
+
+export interface SchedulerOptions {
+  eventInterval: number;
+  timeSlice: number;
+  lane: Lane;
+  capacity: number;
+  seed: number | undefined;
+  startPaused: boolean;
+  unhandledFailure: "report" | "ignore" | "shutdown";
+  hooks: TaskHooks | null;
+}
+
+/** What one `drive()` leaves behind. */
+export interface DriveState {
+  /** Something is ready: drive again soon. */
+  more: boolean;
+  /** Milliseconds until the next timer, or null when there is none. */
+  nextTimeout: number | null;
+  /** Tasks that have not ended. */
+  alive: number;
+}
+
+/** Counts since the scheduler was made, and how things stand. */
+export interface RuntimeMetrics {
+  readonly tasksAlive: number;
+  readonly tasksSpawned: number;
+  readonly polls: number;
+  readonly queueDepth: number;
+  readonly timers: number;
+  readonly drives: number;
+  /** Longest time one drive took, in ms. */
+  readonly longestSlice: number;
+  /** Durations of drives. */
+  readonly sliceTimes: HistogramSnapshot;
+  /** Durations of single polls; one in 61 is timed. */
+  readonly pollTimes: HistogramSnapshot;
+}
+
+/** One poll in so many is timed for `metrics()`: two clock reads for each would double the cost of a poll. */
+const POLL_SAMPLE = 61;
+
+/** The scheduler that drove last on this thread; for hosts without async context. */
+export let lastDriven: CurrentThread | undefined;
+
+export class CurrentThread implements TaskScheduler {
+  readonly clock = new Clock();
+  readonly random: Random;
+  readonly hooks: TaskHooks | null;
+  readonly unhandledFailure: "report" | "ignore" | "shutdown";
+  hostPending = 0;
+  /** What keeps the clock from jumping while it is paused: blocking jobs. */
+  busyElsewhere = 0;
+  /** The runtime that owns this scheduler; `Runtime.current` finds it here. */
+  owner: unknown = undefined;
+  /** Set by the owner: a task failed while the policy is "shutdown". */
+  onFailed: ((error: unknown) => void) | undefined;
+  isClosed = false;
+
+  readonly #core: Core;
+  readonly #calls: CoreExports;
+  readonly #arena: number;
+  readonly #units: (Unit | undefined)[] = [];
+  readonly #options: SchedulerOptions;
+  readonly #roots: Root[] = [];
+  #rootsWoken = 0;
+  #isDriving = false;
+  #isScheduled = false;
+  #timer: HostTimer | undefined;
+  #timerTick = Infinity;
+  #microDrives = 0;
+  #turnStart = 0;
+  #isAdvancing = false;
+  #onIdle: (() => void) | undefined;
+  readonly #entry: () => void;
+  readonly #microEntry: () => void;
+
+  #alive = 0;
+  #spawned = 0;
+  #polls = 0;
+  #drives = 0;
+  #longestSlice = 0;
+  #sampleIn = POLL_SAMPLE;
+  readonly #sliceTimes = new Histogram();
+  readonly #pollTimes = new Histogram();
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    this.hooks = options.hooks;
+    this.unhandledFailure = options.unhandledFailure;
+    this.random = new Random(options.seed);
+    this.#core = localCore();
+    this.#calls = this.#core.exports;
+    this.#arena = this.#core.arenaNew(options.capacity);
+    if (options.startPaused) this.clock.pause();
+    this.#entry = bindContext(() => this.#enterFromHost());
+    this.#microEntry = bindContext(() => this.#enterFromMicrotask());
+  }
+
+  now(): number {
+    return this.clock.now();
+  }
+
+  /** The wheel's tick: every timer up to it has fired. */
+  get elapsed(): number {
+    return this.#core.f64[(this.#arena + ARENA_ELAPSED) >> 3] as number;
+  }
+
+  get alive(): number {
+    return this.#alive;
+  }
+
+  get isDriving(): boolean {
+    return this.#isDriving;
+  }
+
+  // ---- units
+
+  adopt(unit: Unit): void {
+    let handle = this.#calls.unitNew(this.#arena);
+    if (handle < 0) {
+      this.#core.unitsGrow(this.#arena);
+      handle = this.#calls.unitNew(this.#arena);
+    }
+    unit.handle = handle;
+    this.#units[handle & INDEX_MASK] = unit;
+  }
+
+  release(unit: Unit): void {
+    const { handle } = unit;
+    if (handle < 0) return;
+    unit.handle = -1;
+    this.#units[handle & INDEX_MASK] = undefined;
+    if (!this.isClosed) this.#calls.unitFree(this.#arena, handle);
+  }
+
+  spawn(task: Task<unknown>): void {
+    let handle = this.#calls.spawn(this.#arena);
+    if (handle < 0) {
+      this.#core.unitsGrow(this.#arena);
+      handle = this.#calls.spawn(this.#arena);
+    }
+    task.handle = handle;
+    this.#units[handle & INDEX_MASK] = task;
+    this.#alive++;
+    this.#spawned++;
+    if (this.hooks !== null) callHook(this.hooks.onTaskSpawn, task.meta);
+    if (!this.#isDriving) this.schedule();
+  }
+
+  ended(task: Task<unknown>, isRunning: boolean): void {
+    const { handle } = task;
+    this.#units[handle & INDEX_MASK] = undefined;
+    if (!isRunning) this.#calls.unitFree(this.#arena, handle);
+    this.#alive--;
+    if (this.hooks !== null) callHook(this.hooks.onTaskTerminate, task.meta);
+    if (this.#alive === 0 && this.#onIdle !== undefined) this.#onIdle();
+  }
+
+  failed(error: unknown): void {
+    if (this.onFailed === undefined) reportUnhandled(error);
+    else this.onFailed(error);
+  }
+
+  wake(handle: number): void {
+    if (this.#calls.wake(this.#arena, handle) !== 0 && !this.#isDriving) this.schedule();
+  }
+
+  defer(handle: number): void {
+    if (this.#calls.defer(this.#arena, handle) !== 0 && !this.#isDriving) this.schedule();
+  }
+
+  // ---- roots
+
+  addRoot(root: Root): void {
+    this.adopt(root);
+    this.#roots.push(root);
+    this.rootWoken();
+  }
+
+  removeRoot(root: Root): void {
+    const at = this.#roots.indexOf(root);
+    if (at >= 0) this.#roots.splice(at, 1);
+    this.release(root);
+  }
+
+  get roots(): readonly Root[] {
+    return this.#roots;
+  }
+
+  rootWoken(): void {
+    this.#rootsWoken++;
+    if (!this.#isDriving) this.schedule();
+  }
+
+  #pollRoots(): void {
+    this.#rootsWoken = 0;
+    for (const root of [...this.#roots]) if (root.isWoken && !root.isDone) root.poll();
+  }
+
+  // ---- timers
+
+  /** Registers a timer of `waker` at an absolute tick. Returns an id for `cancelTimer()`. */
+  startTimerAt(tick: number, waker: Waker): number {
+    const timer = this.#core.timerInsert(this.#arena, tick, (waker as Unit).handle);
+    if (!this.#isDriving) this.#timersChanged(tick);
+    return timer;
+  }
+
+  /** Only for a timer that has not fired: `tick > elapsed`. */
+  cancelTimer(timer: number): void {
+    if (this.isClosed) return;
+    this.#calls.timerCancel(this.#arena, timer);
+    if (!this.#isDriving && this.#timer !== undefined && this.#core.i32[(this.#arena + ARENA_TIMER_COUNT) >> 2] === 0) this.#stopTimer();
+  }
+
+  /** Lets another waker be woken by a timer that has not fired. */
+  retargetTimer(timer: number, waker: Waker): void {
+    this.#calls.timerTarget(this.#arena, timer, (waker as Unit).handle);
+  }
+
+  /** Whether the waker is a unit of this scheduler, which timers can wake without JavaScript. */
+  hosts(waker: Waker): boolean {
+    return (waker as Unit).scheduler === this && (waker as Unit).handle >= 0;
+  }
+
+  #timersChanged(tick: number): void {
+    if (tick < this.#timerTick || this.clock.isPaused) this.schedule();
+  }
+
+  /** Brings the host's timer in line with the wheel. */
+  #armTimer(now: number): void {
+    if (this.#options.lane === "manual" || this.clock.isPaused) return;
+    const next = this.#calls.timerNext(this.#arena);
+    if (next === Infinity) {
+      this.#stopTimer();
+      return;
+    }
+    if (this.#timer !== undefined && this.#timerTick <= next) return;   // it fires early, finds nothing, and is armed again
+    this.#stopTimer();
+    this.#timerTick = next;
+    this.#timer = startTimer(this.#entry, Math.max(0, Math.ceil(next - this.clock.at(now))));
+  }
+
+  #stopTimer(): void {
+    if (this.#timer !== undefined) stopTimer(this.#timer);
+    this.#timer = undefined;
+    this.#timerTick = Infinity;
+  }
+
+  /** The next timer's tick, or Infinity. */
+  get nextTick(): number {
+    return this.#calls.timerNext(this.#arena);
+  }
+
+  // ---- driving
+
+  /** Whether something could be polled now. */
+  get isReady(): boolean {
+    return this.#rootsWoken > 0 || this.#calls.ready(this.#arena) > 0;
+  }
+
+  /** Sees to it that a drive comes soon. */
+  schedule(): void {
+    if (this.#isScheduled || this.#isDriving || this.isClosed) return;
+    const { lane } = this.#options;
+    if (lane === "manual") return;
+    this.#isScheduled = true;
+    if (lane === "frame") nextFrame(this.#entry);
+    else if (lane === "macrotask" || (this.#microDrives > 2 && monotonicNow() - this.#turnStart >= this.#options.timeSlice)) macrotask(this.#entry);
+    else microtask(this.#microEntry);
+  }
+
+  #scheduleLater(): void {
+    if (this.#isScheduled || this.isClosed) return;
+    const { lane } = this.#options;
+    if (lane === "manual") return;
+    this.#isScheduled = true;
+    if (lane === "frame") nextFrame(this.#entry);
+    else macrotask(this.#entry);
+  }
+
+  #enterFromHost(): void {
+    this.#microDrives = 0;
+    this.drive(Infinity, this.#options.timeSlice);
+  }
+
+  #enterFromMicrotask(): void {
+    this.#microDrives++;
+    if (this.#microDrives === 2) {
+      this.#turnStart = monotonicNow();
+      atTurnEnd(() => {
+        this.#microDrives = 0;
+      });
+    }
+    this.drive(Infinity, this.#options.timeSlice);
+  }
+
+  /** One bounded slice. Inside a drive it does nothing: what is ready is found by the one that runs. */
+  drive(maxPolls: number, sliceMs: number): void {
+    if (this.#isDriving || this.isClosed) return;
+    const { waker, unit, verdict, budget, task, reactor, scope, locals } = context;
+    this.#isDriving = true;
+    this.#isScheduled = false;
+    if (!hasAsyncContext) lastDriven = this;
+    if (this.#timer !== undefined && this.clock.now() >= this.#timerTick) this.#stopTimer();   // it has fired, or is about to for nothing
+    context.reactor = this;
+    context.scope = context.locals = context.task = null;
+    const start = monotonicNow();
+    let now = start;
+    let polls = 0;
+    try {
+      for (;;) {
+        this.#calls.look(this.#arena, this.clock.at(now));
+        if (this.#rootsWoken > 0) {
+          this.#pollRoots();
+          polls++;
+        }
+        polls += this.#tick(Math.min(this.#options.eventInterval, maxPolls - polls));
+        if (this.isClosed) break;
+        if (this.#rootsWoken === 0 && this.#calls.ready(this.#arena) === 0) break;
+        if (polls >= maxPolls) break;
+        now = monotonicNow();
+        if (now - start >= sliceMs) break;
+      }
+    } finally {
+      context.waker = waker;
+      context.unit = unit;
+      context.verdict = verdict;
+      context.budget = budget;
+      context.task = task;
+      context.reactor = reactor;
+      context.scope = scope;
+      context.locals = locals;
+      this.#isDriving = false;
+      this.#polls += polls;
+      this.#drives++;
+    }
+    const end = monotonicNow();
+    if (polls > 0) {
+      this.#sliceTimes.record(end - start);
+      if (end - start > this.#longestSlice) this.#longestSlice = end - start;
+    }
+    if (!this.isClosed) this.#rest(end);
+  }
+
+  /** After a drive: the rest goes to a later turn, the host's timer to the next expiry. */
+  #rest(now: number): void {
+    if (this.isReady) this.#scheduleLater();
+    else if (this.clock.isPaused) this.#jumpWhenIdle();
+    else this.#armTimer(now);
+    if (this.isReady && !this.clock.isPaused) this.#armTimer(now);
+  }
+
+  /** Polls at most `limit` units. Returns how many. */
+  #tick(limit: number): number {
+    const core = this.#core;
+    const calls = this.#calls;
+    const arena = this.#arena;
+    const units = this.#units;
+    const batch = (arena + ARENA_BATCH) >> 2;
+    const statesWord = (arena + ARENA_STATES) >> 2;
+    let total = 0;
+    let polled = 0;
+    try {
+      while (total < limit && !this.isClosed) {
+        const count = calls.turn(arena, polled, Math.min(limit - total, BATCH_MAX));
+        polled = 0;
+        if (count === 0) break;
+        for (let i = 0; i < count; i++) {
+          const index = core.i32[batch + i] as number;
+          const unit = units[index];
+          polled = i + 1;
+          core.i32[((core.i32[statesWord] as number) >>> 2) + index]! &= ~NOTIFIED;
+          if (unit === undefined) continue;                // released meanwhile
+          context.unit = context.waker = unit;
+          context.budget = COOP_BUDGET;
+          let verdict = --this.#sampleIn === 0 ? this.#timed(unit) : unit.run();
+          if (verdict === UNIT_PENDING) {
+            verdict = context.verdict;
+            if (verdict === UNIT_PENDING) continue;
+          }
+          context.verdict = UNIT_PENDING;
+          core.i32[batch + i] = index | verdict;
+          if (this.isClosed) break;
+        }
+        total += polled;
+      }
+    } finally {
+      if (polled > 0) calls.turn(arena, polled, 0);
+      context.unit = context.waker = null;
+      context.budget = UNLIMITED;
+    }
+    return total;
+  }
+
+  #timed(unit: Unit): number {
+    this.#sampleIn = POLL_SAMPLE;
+    const start = monotonicNow();
+    const verdict = unit.run();
+    this.#pollTimes.record(monotonicNow() - start);
+    return verdict;
+  }
+
+  // ---- a paused clock
+
+  pauseClock(): void {
+    this.clock.pause();
+    this.#stopTimer();
+    this.schedule();
+  }
+
+  resumeClock(): void {
+    this.clock.resume();
+    this.schedule();
+  }
+
+  advanceClock(ms: number): void {
+    this.clock.advance(ms);
+    this.schedule();
+  }
+
+  /**
+   * With nothing ready, a paused clock jumps to the next timer: but only after the microtasks and
+   * immediates that are pending have run (async functions finish their turn in them), and not while
+   * an async function waits for something foreign or a thread works.
+   */
+  #jumpWhenIdle(): void {
+    if (this.#isAdvancing || this.#options.lane === "manual" || this.nextTick === Infinity) return;
+    this.#isAdvancing = true;
+    macrotask(() =>
+      macrotask(() => {
+        this.#isAdvancing = false;
+        if (this.isClosed || !this.clock.isPaused || this.isReady || this.#isScheduled) return;
+        if (this.#waitsForForeign()) {
+          startTimer(() => this.#jumpWhenIdle(), 1);       // looks again: nothing tells when a foreign promise is through
+          return;
+        }
+        this.jump();
+        this.#entry();
+      }),
+    );
+  }
+
+  /** Moves the paused clock to the next timer. False when there is none. */
+  jump(): boolean {
+    const next = this.nextTick;
+    if (next === Infinity) return false;
+    this.clock.jumpTo(next);
+    return true;
+  }
+
+  #waitsForForeign(): boolean {
+    if (this.busyElsewhere > 0) return true;
+    if (!hasAsyncContext) return false;                    // awaits may be unowned there: cannot be told
+    for (const task of this.tasks()) if (task.waitsForHost) return true;
+    return false;
+  }
+
+  // ---- all tasks
+
+  *tasks(): Iterable<Task<unknown>> {
+    for (const unit of this.#units) if (unit instanceof Task) yield unit;
+  }
+
+  /** One line for each task: who waits for what. */
+  describeTasks(): string[] {
+    const lines: string[] = [];
+    for (const task of this.tasks()) {
+      const waits = task.waitsFor();
+      lines.push(`task ${task.label} waits for ${waits.length === 0 ? "a wake" : waits.join(", ")}`);
+    }
+    return lines;
+  }
+
+  /** Calls `fn` when no task is alive, at once if there is none. */
+  whenIdle(fn: (() => void) | undefined): void {
+    this.#onIdle = fn;
+    if (fn !== undefined && this.#alive === 0) fn();
+  }
+
+  /** Forces every task that is left to its end and gives the memory back. */
+  close(): void {
+    if (this.isClosed) return;
+    for (const root of [...this.#roots]) root.fail(new JoinError("TOKIWA_SHUT_DOWN", "the runtime has shut down"));
+    for (const task of [...this.tasks()]) {
+      task.forceEnd(new JoinError("TOKIWA_SHUT_DOWN", `task ${task.label} was still suspended when the runtime shut down`));
+    }
+    reportFailures(this);
+    this.#stopTimer();
+    this.isClosed = true;
+    if (this.#isDriving) macrotask(() => this.#calls.arenaFree(this.#arena));   // the drive on the stack still uses it
+    else this.#calls.arenaFree(this.#arena);
+    this.#units.length = 0;
+  }
+
+  // ---- reports
+
+  state(): DriveState {
+    if (this.isClosed) return { more: false, nextTimeout: null, alive: 0 };
+    const next = this.nextTick;
+    return {
+      more: this.isReady,
+      nextTimeout: next === Infinity ? null : Math.max(0, next - this.clock.now()),
+      alive: this.#alive,
+    };
+  }
+
+  metrics(): RuntimeMetrics {
+    const word = (offset: number): number => (this.isClosed ? 0 : (this.#core.i32[(this.#arena + offset) >> 2] as number));
+    return {
+      tasksAlive: this.#alive,
+      tasksSpawned: this.#spawned,
+      polls: this.#polls,
+      queueDepth: this.isClosed ? 0 : this.#calls.ready(this.#arena),
+      timers: word(ARENA_TIMER_COUNT),
+      drives: this.#drives,
+      longestSlice: this.#longestSlice,
+      sliceTimes: this.#sliceTimes.snapshot(),
+      pollTimes: this.#pollTimes.snapshot(),
+    };
+  }
+}

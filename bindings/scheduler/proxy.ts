@@ -1,0 +1,25 @@
+// A slot on behalf of a waker that has none in this scheduler: one from another runtime, or
+// somebody's own object. Timers can then wake it like any unit.
+
+import { type Reactor, UNIT_PENDING, type Unit, type Waker } from "../future.ts";
+
+export class WakerProxy implements Unit {
+  handle = -1;
+  readonly scheduler: Reactor;
+  waker: Waker;
+
+  constructor(scheduler: Reactor, waker: Waker) {
+    this.scheduler = scheduler;
+    this.waker = waker;
+    scheduler.adopt(this);
+  }
+
+  wake(): void {
+    if (this.handle >= 0) this.scheduler.wake(this.handle);
+  }
+
+  run(): number {
+    this.waker.wake();
+    return UNIT_PENDING;
+  }
+}

@@ -1,0 +1,360 @@
+// `await future`: the bridge from a promise reaction to a slot in the scheduler.
+//
+// The host calls `then` in a job of its own, one microtask after the await expression. Inside
+// an async function of ours (a scope) the await becomes a unit: a slot, polled in drives,
+// spending the function's budget, rejected when the function's task is aborted. Anywhere else it is a
+// FreeAwait, which needs no runtime: its wake is a microtask.
+//
+// Both are what `then` returns, too. The promise that a caller may chain on is made only when
+// somebody does: an `await` never looks at it, and one promise less is a third of its cost.
+//
+// A future that is ready at once still settles one microtask later: `then` must never
+// call back on the caller's stack.
+
+import {
+  context,
+  COOP_BUDGET,
+  describeFuture,
+  type Future,
+  installAwait,
+  Operation,
+  PENDING,
+  type Reactor,
+  UNIT_DONE,
+  UNIT_PENDING,
+  UNIT_YIELD,
+  type Unit,
+  type Waker,
+} from "../future.ts";
+import { hasAsyncContext, macrotask, microtask } from "../host.ts";
+import { currentScope, type Scope, type ScopedAwait } from "./scope.ts";
+
+type Callback = ((value: unknown) => unknown) | null | undefined;
+
+/** The common half: callbacks, and the promise that is made late. */
+abstract class Await implements PromiseLike<unknown> {
+  readonly future: Future<unknown>;
+  #onFulfilled: Callback;
+  #onRejected: Callback;
+  #derived: Promise<unknown> | undefined;
+  #settle: ((result: unknown) => void) | undefined;
+  #reject: ((reason: unknown) => void) | undefined;
+  #result: unknown;
+  #isSettled = false;
+
+  constructor(future: Future<unknown>, onFulfilled: Callback, onRejected: Callback) {
+    this.future = future;
+    this.#onFulfilled = onFulfilled;
+    this.#onRejected = onRejected;
+  }
+
+  protected fulfil(value: unknown): void {
+    const callback = this.#onFulfilled;
+    this.#finish(typeof callback === "function" ? callback : undefined, value, true);
+  }
+
+  protected fail(reason: unknown): void {
+    const callback = this.#onRejected;
+    this.#finish(typeof callback === "function" ? callback : undefined, reason, false);
+  }
+
+  #finish(callback: ((value: unknown) => unknown) | undefined, value: unknown, ok: boolean): void {
+    this.#onFulfilled = this.#onRejected = undefined;
+    this.#isSettled = true;
+    if (callback !== undefined) {
+      try {
+        value = callback(value);
+        ok = true;
+      } catch (error) {
+        value = error;
+        ok = false;
+      }
+    }
+    if (!ok) {
+      if (this.#reject !== undefined) this.#reject(value);
+      else this.#derived = Promise.reject(value);          // unless somebody chains on it now, the host reports it
+    } else if (this.#settle !== undefined) this.#settle(value);
+    else this.#result = value;
+  }
+
+  #promise(): Promise<unknown> {
+    this.#derived ??= this.#isSettled
+      ? Promise.resolve(this.#result)
+      : new Promise((resolve, reject) => {
+          this.#settle = resolve;
+          this.#reject = reject;
+        });
+    return this.#derived;
+  }
+
+  then<R1, R2>(
+    onFulfilled?: ((value: unknown) => R1 | PromiseLike<R1>) | null,
+    onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
+  ): PromiseLike<R1 | R2> {
+    return this.#promise().then(onFulfilled, onRejected) as PromiseLike<R1 | R2>;
+  }
+
+  catch(onRejected?: (reason: unknown) => unknown): Promise<unknown> {
+    return this.#promise().catch(onRejected);
+  }
+
+  finally(onFinally?: () => void): Promise<unknown> {
+    return this.#promise().finally(onFinally);
+  }
+}
+
+/** An await inside an async function of ours. */
+class OwnedAwait extends Await implements Unit, ScopedAwait {
+  handle = -1;
+  previous: ScopedAwait | null = null;
+  next: ScopedAwait | null = null;
+  readonly scope: Scope;
+  readonly scheduler: Reactor;
+
+  constructor(future: Future<unknown>, onFulfilled: Callback, onRejected: Callback, scope: Scope) {
+    super(future, onFulfilled, onRejected);
+    this.scope = scope;
+    this.scheduler = scope.scheduler;
+  }
+
+  wake(): void {
+    if (this.handle >= 0) this.scheduler.wake(this.handle);
+  }
+
+  start(): void {
+    const scope = this.scope;
+    if (scope.isCancelled) {
+      microtask(() => this.#giveUp(scope.reason));
+      return;
+    }
+    try {
+      this.scheduler.adopt(this);
+    } catch (error) {
+      microtask(() => this.#giveUp(error));
+      return;
+    }
+    const { waker, unit, verdict, budget, task, reactor, locals } = context;
+    const outerScope = context.scope;
+    context.unit = this;
+    context.reactor = this.scheduler;
+    context.verdict = UNIT_PENDING;
+    let value: unknown = PENDING;
+    let error: unknown;
+    let failed = false;
+    try {
+      value = this.#poll();
+    } catch (thrown) {
+      failed = true;
+      error = thrown;
+    }
+    const verdictHere = context.verdict;
+    context.waker = waker;
+    context.unit = unit;
+    context.verdict = verdict;
+    context.budget = budget;
+    context.task = task;
+    context.reactor = reactor;
+    context.locals = locals;
+    context.scope = outerScope;
+    if (!failed && value === PENDING) {
+      scope.link(this);
+      if (verdictHere === UNIT_YIELD) this.scheduler.defer(this.handle);
+      return;
+    }
+    this.scheduler.release(this);
+    if (failed) microtask(() => this.#settle(error, false));
+    else microtask(() => this.#settle(value, true));
+  }
+
+  /** Polls in the scope of the function that awaits, on its budget. */
+  #poll(): unknown {
+    const scope = this.scope;
+    context.waker = this;
+    context.task = scope.task;
+    context.scope = null;
+    context.locals = scope.locals;
+    const before = (context.budget = scope.budget);
+    if (before <= 0) {
+      if (context.probe !== null) context.probe.push(this.future);
+      else context.verdict = UNIT_YIELD;
+      return PENDING;
+    }
+    scope.budget = before - 1;                             // also when it throws
+    const value = this.future.poll(this);
+    if (value === PENDING || context.budget !== before) scope.budget = context.budget;
+    return value;
+  }
+
+  run(): number {
+    this.scope.budget = COOP_BUDGET;
+    let value: unknown;
+    let ok = true;
+    try {
+      value = this.#poll();
+    } catch (error) {
+      value = error;
+      ok = false;
+    }
+    context.scope = context.locals = null;
+    if (ok && value === PENDING) return UNIT_PENDING;
+    this.scope.unlink(this);
+    this.handle = -1;
+    this.#settle(value, ok);
+    return UNIT_DONE;
+  }
+
+  cancel(reason: unknown): void {
+    if (this.handle >= 0) this.scheduler.release(this);
+    try {
+      this.future[Symbol.dispose]();
+    } catch (error) {
+      reason = error;
+    }
+    this.#settle(reason, false);
+  }
+
+  #giveUp(reason: unknown): void {
+    this.future[Symbol.dispose]();
+    this.#settle(reason, false);
+  }
+
+  #settle(value: unknown, ok: boolean): void {
+    if (hasAsyncContext) {
+      if (ok) this.fulfil(value);
+      else this.fail(value);
+      return;
+    }
+    const scope = this.scope;                              // the window: the next microtask is the function's own code
+    microtask(() => {
+      context.scope = scope;
+      context.task = scope.task;
+      context.reactor = scope.scheduler;
+    });
+    if (ok) this.fulfil(value);
+    else this.fail(value);
+    microtask(() => {
+      context.scope = context.task = context.reactor = null;
+    });
+  }
+
+  describe(): string {
+    return describeFuture(this.future);
+  }
+}
+
+/** Budget of awaits outside of any runtime, so that a loop over ready futures lets the host have turns. */
+let freeBudget = COOP_BUDGET;
+
+/** An await outside of any runtime: works without one, for everything that needs none. */
+class FreeAwait extends Await implements Waker {
+  #isQueued = false;
+  #isDone = false;
+
+  wake(): void {
+    if (this.#isQueued || this.#isDone) return;
+    this.#isQueued = true;
+    microtask(() => this.run());
+  }
+
+  start(): void {
+    if (freeBudget > 0) this.run();
+    else {
+      this.#isQueued = true;
+      macrotask(() => {
+        freeBudget = COOP_BUDGET;
+        this.run();
+      });
+    }
+  }
+
+  run(): void {
+    this.#isQueued = false;
+    const outer = context.waker;
+    const outerUnit = context.unit;
+    context.waker = this;
+    context.unit = null;
+    freeBudget--;
+    let value: unknown;
+    let ok = true;
+    try {
+      value = this.future.poll(this);
+    } catch (error) {
+      value = error;
+      ok = false;
+    }
+    context.waker = outer;
+    context.unit = outerUnit;
+    if (ok && value === PENDING) {
+      freeBudget = COOP_BUDGET;                            // it waits for the host or a runtime: others get turns
+      return;
+    }
+    this.#isDone = true;
+    microtask(() => (ok ? this.fulfil(value) : this.fail(value)));
+  }
+}
+
+/** Awaits `future` on behalf of `scope`, or of nobody. */
+export function awaitIn<T, R1, R2>(
+  future: Future<T>,
+  scope: Scope | null,
+  onFulfilled: ((value: T) => R1 | PromiseLike<R1>) | null | undefined,
+  onRejected: ((reason: unknown) => R2 | PromiseLike<R2>) | null | undefined,
+): PromiseLike<R1 | R2> {
+  const node =
+    scope === null
+      ? new FreeAwait(future, onFulfilled as Callback, onRejected as Callback)
+      : new OwnedAwait(future, onFulfilled as Callback, onRejected as Callback, scope);
+  node.start();
+  return node as PromiseLike<unknown> as PromiseLike<R1 | R2>;
+}
+
+installAwait((future, onFulfilled, onRejected) => awaitIn(future, currentScope(), onFulfilled, onRejected));
+
+if (!hasAsyncContext) {
+  // `await x` reads `x.then` at once and calls it a microtask later, when the window of the
+  // function is closed: so the owner is taken when the property is read.
+  const { then } = Operation.prototype;
+  Object.defineProperty(Operation.prototype, "then", {
+    configurable: true,
+    get(this: Operation<unknown>) {
+      const scope = currentScope();
+      if (scope === null) return then;
+      return (onFulfilled: Callback, onRejected: Callback) => awaitIn(this, scope, onFulfilled, onRejected);
+    },
+  });
+}
+
+class OwnedFuture<T> extends Operation<T> {
+  readonly #inner: Future<T>;
+  readonly #scope: Scope;
+
+  constructor(inner: Future<T>, scope: Scope) {
+    super();
+    this.#inner = inner;
+    this.#scope = scope;
+  }
+
+  poll(waker: Waker): T | typeof PENDING {
+    return this.#inner.poll(waker);
+  }
+
+  override [Symbol.dispose](): void {
+    this.#inner[Symbol.dispose]();
+  }
+
+  override describe(): string {
+    return describeFuture(this.#inner);
+  }
+
+  override then<R1 = T, R2 = never>(
+    onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
+    onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
+  ): PromiseLike<R1 | R2> {
+    return awaitIn(this.#inner, this.#scope, onFulfilled, onRejected);
+  }
+}
+
+/** Ties a future to a scope, whoever awaits it. */
+export function ownFuture<T>(inner: Future<T>, scope: Scope): Future<T> {
+  return new OwnedFuture(inner, scope);
+}

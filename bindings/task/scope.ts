@@ -1,0 +1,107 @@
+// The scope of an async function: which task its awaits belong to.
+//
+// The scheduler cannot see an async function suspend, so each `await` of a future must find
+// its owner by itself. Where the host has an async context (Node, Bun, Deno) the scope travels
+// in it, also past awaits of foreign promises. It is switched on by the first function that
+// may be async, not at import: every await of a Node 20 process pays for it (see bench/README.md).
+// In pages the scope is known while the function's own code runs up to an await of something
+// foreign (task/await.ts opens that window); later awaits are unowned: they work, but an abort of
+// the task does not reach them. `currentTask().own(future)` is for those.
+//
+// A host callback created inside the function inherits its context and may run long after
+// it; a scope that has ended owns nothing any more.
+
+import { type AsyncContext, asyncContext } from "../host.ts";
+import { context, COOP_BUDGET, type Owner, type Reactor } from "../future.ts";
+
+/** A pending await, as its scope sees it. */
+export interface ScopedAwait {
+  previous: ScopedAwait | null;
+  next: ScopedAwait | null;
+  /** Gives up waiting and rejects the await. */
+  cancel(reason: unknown): void;
+  /** What is waited for. */
+  describe(): string;
+}
+
+export class Scope {
+  /** The task this code runs in; null in the main of `run()` or `blockOn()`. */
+  readonly task: Owner | null;
+  readonly scheduler: Reactor;
+  /** Values of task-locals here. */
+  readonly locals: object | null;
+  /** Set once: from then on every wait rejects with `reason`. */
+  isCancelled = false;
+  reason: unknown = undefined;
+  /** The function has returned: what still runs in this async context belongs to nobody. */
+  hasEnded = false;
+  /** Coop budget left until the scheduler resumes this function next. */
+  budget: number = COOP_BUDGET;
+  #first: ScopedAwait | null = null;
+
+  constructor(task: Owner | null, scheduler: Reactor, locals: object | null) {
+    this.task = task;
+    this.scheduler = scheduler;
+    this.locals = locals;
+  }
+
+  /** Whether it waits for one of our futures (if not, only the host can resume it). */
+  get isWaiting(): boolean {
+    return this.#first !== null;
+  }
+
+  link(node: ScopedAwait): void {
+    const first = this.#first;
+    node.next = first;
+    if (first !== null) first.previous = node;
+    this.#first = node;
+  }
+
+  unlink(node: ScopedAwait): void {
+    if (node.previous !== null) node.previous.next = node.next;
+    else if (this.#first === node) this.#first = node.next;
+    if (node.next !== null) node.next.previous = node.previous;
+    node.previous = node.next = null;
+  }
+
+  /** Rejects every wait of this scope, now and later. */
+  cancel(reason: unknown): void {
+    if (this.isCancelled) return;
+    this.isCancelled = true;
+    this.reason = reason;
+    for (let node = this.#first; node !== null; node = this.#first) {
+      this.unlink(node);
+      node.cancel(reason);
+    }
+  }
+
+  /** Every await that is pending, newest first. */
+  *waits(): Iterable<ScopedAwait> {
+    for (let node = this.#first; node !== null; node = node.next) yield node;
+  }
+}
+
+let store: AsyncContext<Scope> | undefined;
+let isSwitchedOn = false;
+
+/** Calls `fn` as the synchronous part of an async function that belongs to `scope`. */
+export function runInScope<R>(scope: Scope, fn: () => R): R {
+  if (!isSwitchedOn) {
+    isSwitchedOn = true;
+    store = asyncContext<Scope>();
+  }
+  const outer = context.scope;
+  context.scope = scope;
+  try {
+    return store === undefined ? fn() : store.run(scope, fn);
+  } finally {
+    context.scope = outer;
+  }
+}
+
+/** The scope of the code that runs now, if it is in an async function that has not ended. */
+export function currentScope(): Scope | null {
+  let scope = context.scope as Scope | null;
+  if (scope === null && store !== undefined && context.unit === null) scope = store.getStore() ?? null;
+  return scope === null || scope.hasEnded ? null : scope;
+}

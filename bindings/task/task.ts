@@ -1,0 +1,746 @@
+// A task, which is also its join handle and its waker: one object for all three.
+//
+//   spawn -> START --poll--> GENERATOR | FUTURE | ASYNC --> DONE (fulfilled, rejected, cancelled)
+//
+// `body` is the function (START), the generator, the future, or the scope of an async function.
+// `slot` holds the waiters until the task is done, its outcome afterwards: never both.
+// `extra` exists for tasks with a name, a signal, arguments or an abort, and for no other.
+//
+// A generator is polled here, synchronously. An async function is called once and goes on
+// by itself, an await at a time (task/await.ts); the task settles when its promise does.
+//
+// Abort never runs inline: it marks the task and wakes it. At its next turn a generator
+// gets `return()`, which runs its finally blocks (they may wait on futures, the task lives
+// until they are through); a future is dropped; an async function's waits reject, the pending
+// one and every later one, and the task settles when the function ends.
+
+import { JoinError, OptionError, TokiwaError } from "../errors.ts";
+import {
+  BORROW,
+  context,
+  describeFuture,
+  type Future,
+  isFuture,
+  isSuspend,
+  isThenable,
+  Operation,
+  type Owner,
+  PENDING,
+  proceed,
+  type Reactor,
+  restore,
+  type Suspend,
+  SUSPENDED,
+  type TaskFn,
+  UNIT_DONE,
+  UNIT_PENDING,
+  type Unit,
+  type Waker,
+} from "../future.ts";
+import { show } from "../options.ts";
+import { awaitIn, ownFuture } from "./await.ts";
+import { addFailure, forgetFailure, reportFailure } from "./failures.ts";
+import { currentScope, runInScope, Scope } from "./scope.ts";
+
+/** Identifies a task among all of this thread's; compare with `===`. */
+export type TaskId = number;
+
+/** How a task ended. */
+export type TaskResult<T> =
+  | { readonly status: "fulfilled"; readonly value: T }
+  | { readonly status: "rejected"; readonly reason: unknown }
+  | { readonly status: "cancelled"; readonly reason: JoinError };
+
+/** A task as its own code sees it, see `currentTask()`. */
+export interface CurrentTask {
+  readonly id: TaskId;
+  readonly name: string | undefined;
+  /** Aborted when the task is: hand it to `fetch` and the like. Made at the first use. */
+  readonly signal: AbortSignal;
+  /**
+   * Ties a future to this task. Needed only in pages, in an async function, after an await of something
+   * foreign: the host has no async context there, and an abort would not find what is awaited.
+   */
+  own<T>(future: Future<T>): Future<T>;
+}
+
+/** What hooks are told about a task. */
+export interface TaskMeta {
+  readonly id: TaskId;
+  readonly name: string | undefined;
+  /** `Instant.ms` of the spawn. */
+  readonly spawnedAt: number;
+}
+
+/** Callbacks around the life of tasks. An error thrown by one is reported, and changes nothing. */
+export interface TaskHooks {
+  onTaskSpawn?: ((meta: TaskMeta) => void) | undefined;
+  onTaskTerminate?: ((meta: TaskMeta) => void) | undefined;
+  onBeforePoll?: ((meta: TaskMeta) => void) | undefined;
+  onAfterPoll?: ((meta: TaskMeta) => void) | undefined;
+}
+
+/** What a task needs of its scheduler. */
+export interface TaskScheduler extends Reactor {
+  readonly hooks: TaskHooks | null;
+  readonly unhandledFailure: "report" | "ignore" | "shutdown";
+  /** The clock that `spawnedAt` is read from. */
+  now(): number;
+  /** Gives the task a slot and queues it. */
+  spawn(task: Task<unknown>): void;
+  /** The task is done; its slot is released by the batch, or here when it is not being run. */
+  ended(task: Task<unknown>, isRunning: boolean): void;
+  /** A task failed while the policy is "shutdown". */
+  failed(error: unknown): void;
+}
+
+/** Aborts a task, without keeping its result alive. */
+export interface AbortHandle {
+  /** Cancels the task at its next suspension; nothing happens if it has finished. */
+  abort(reason?: unknown, options?: AbortOptions): void;
+  readonly isFinished: boolean;
+  readonly id: TaskId;
+}
+
+export interface AbortOptions {
+  /** Settle the handle at once, also if an async function cannot be interrupted where it is. Default false. */
+  detach?: boolean;
+}
+
+/**
+ * The result of a spawned task. Awaiting it gives the task's value or throws the task's own error;
+ * a cancelled task throws `JoinError`. It may be awaited again, and by several tasks.
+ *
+ * Dropping it detaches the task.
+ */
+export interface JoinHandle<T> extends Future<T>, AbortHandle {
+  /** A handle that can only abort. */
+  abortHandle(): AbortHandle;
+  /** How the task ended; never rejects. */
+  result(): Future<TaskResult<T>>;
+}
+
+// flags: the kind in bits 0-2, how it ended in bits 3-5
+const START = 0;
+const GENERATOR = 1;
+const FUTURE = 2;
+const ASYNC = 3;
+const DONE = 4;
+const KIND = 7;
+const FULFILLED = 8;
+const REJECTED = 16;
+const CANCELLED = 32;
+/** `abort()` was called and has not been carried out. */
+const ABORTING = 64;
+/** The abort was carried out; cleanup runs. */
+const CLEANING = 128;
+/** Somebody asked for the result: its failure is theirs. */
+const OBSERVED = 256;
+/** The handle was disposed of. */
+const DISPOSED = 512;
+/** The shared yield of this task is in somebody's hands (task/yield.ts). */
+export const YIELD_LENT = 1024;
+/** It has yielded and was not resumed yet (task/yield.ts). */
+export const YIELD_TAKEN = 2048;
+
+/** The rarely used half of a task. */
+interface Extra {
+  name: string | undefined;
+  args: readonly unknown[] | undefined;
+  controller: AbortController | undefined;
+  error: JoinError | undefined;
+  reason: unknown;
+  detach: boolean;
+  meta: TaskMeta | undefined;
+  view: CurrentTask | undefined;
+  /** Stops listening to the signal given to taskBuilder(). */
+  unlisten: (() => void) | undefined;
+}
+
+const generatorPrototype: unknown = Object.getPrototypeOf(function* () {});
+
+let lastId = 0;
+
+export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> {
+  handle = -1;
+  flags = START;
+  readonly id: TaskId = ++lastId;
+  readonly scheduler: TaskScheduler;
+  body: unknown;
+  slot: unknown = undefined;
+  extra: Extra | null = null;
+
+  constructor(scheduler: TaskScheduler, body: unknown) {
+    super();
+    this.scheduler = scheduler;
+    this.body = body;
+  }
+
+  // ---- polled by the scheduler
+
+  wake(): void {
+    if ((this.flags & KIND) !== DONE) this.scheduler.wake(this.handle);
+  }
+
+  run(): number {
+    context.task = this;
+    const hooks = this.scheduler.hooks;
+    if (hooks !== null) return this.#runHooked(hooks);
+    return this.#step();
+  }
+
+  #step(): number {
+    const flags = this.flags;
+    if ((flags & (KIND | ABORTING)) === GENERATOR) {
+      let step: IteratorResult<Suspend, unknown>;
+      try {
+        step = (this.body as Generator<Suspend, unknown>).next();
+      } catch (error) {
+        return this.#settle(REJECTED, error);
+      }
+      if (step === SUSPENDED) return UNIT_PENDING;
+      return this.#advance(step);
+    }
+    if ((flags & ABORTING) !== 0) return this.#cancel();
+    if ((flags & KIND) === START) return this.#start();
+    if ((flags & KIND) === FUTURE) return this.#pollFuture();
+    return UNIT_PENDING;                                   // an async function goes on by itself
+  }
+
+  /** A step that is not the shared one: the end, a step through a wrapper, or something foreign. */
+  #advance(step: IteratorResult<Suspend, unknown>): number {
+    if (step.done === true) {
+      if ((this.flags & CLEANING) !== 0) return this.#settle(CANCELLED, this.#cancelError());
+      return this.#settle(FULFILLED, step.value);
+    }
+    if (isSuspend(step.value)) return UNIT_PENDING;
+    const generator = this.body as Generator<Suspend, unknown>;
+    const error = new TokiwaError(
+      "TOKIWA_BAD_YIELD",
+      `task ${this.id} yielded ${show(step.value)}: a generator task waits with yield* and a future. For a promise write yield* fromPromise(promise).`,
+    );
+    try {
+      const next = generator.throw(error);
+      if (next.done === true || isSuspend(next.value)) return this.#advance(next);
+      generator.return(undefined);
+    } catch (thrown) {
+      return this.#settle(REJECTED, thrown);
+    }
+    return this.#settle(REJECTED, error);
+  }
+
+  #start(): number {
+    const fn = this.body as TaskFn<unknown[], unknown>;
+    const args = this.extra?.args;
+    let result: unknown;
+    const scope = isGeneratorFunction(fn) ? null : new Scope(this, this.scheduler, null);
+    try {
+      if (scope === null) result = args === undefined ? fn() : fn(...args);
+      else {
+        this.body = scope;                                 // currentTask().own() finds it there
+        result = runInScope(scope, args === undefined ? fn : () => fn(...args));
+      }
+      if (this.extra !== null) this.extra.args = undefined;
+      if (isFuture(result)) {
+        this.flags |= FUTURE;
+        this.body = result;
+        return this.#pollFuture();
+      }
+      if (isGenerator(result)) {
+        this.flags |= GENERATOR;
+        this.body = result;
+        return this.#step();
+      }
+      if (isThenable(result)) {
+        this.flags |= ASYNC;
+        this.scheduler.hostPending++;
+        result.then(
+          (value) => this.#promiseSettled(FULFILLED, value),
+          (error: unknown) => this.#promiseSettled(REJECTED, error),
+        );
+        return UNIT_PENDING;
+      }
+    } catch (error) {
+      if (scope !== null) scope.hasEnded = true;
+      return this.#settle(REJECTED, error);
+    }
+    if (scope !== null) scope.hasEnded = true;
+    return this.#settle(FULFILLED, result);
+  }
+
+  #pollFuture(): number {
+    const body = this.body as Future<unknown>;
+    let value: unknown;
+    try {
+      value = body.poll(this);
+    } catch (error) {
+      return this.#settle(REJECTED, error);
+    }
+    return value === PENDING ? UNIT_PENDING : this.#settle(FULFILLED, value);
+  }
+
+  #promiseSettled(status: number, value: unknown): void {
+    const scope = this.body as Scope | null;
+    if (scope !== null) scope.hasEnded = true;
+    if ((this.flags & KIND) === DONE) return;              // detached by abort, or forced at shutdown
+    this.scheduler.hostPending--;
+    if (status === REJECTED && scope?.isCancelled && value === scope.reason) this.#settle(CANCELLED, value, false);
+    else this.#settle(status, value, false);
+  }
+
+  #settle(status: number, value: unknown, isRunning = true): number {
+    const waiters = this.slot as Waiters;
+    const flags = (this.flags = (this.flags & ~(KIND | ABORTING)) | DONE | status);
+    this.slot = value;
+    this.body = null;
+    const extra = this.extra;
+    if (extra !== null) {
+      extra.args = undefined;
+      extra.unlisten?.();
+      if (status === CANCELLED) extra.error = value as JoinError;
+    }
+    this.scheduler.ended(this as Task<unknown>, isRunning);
+    this.handle = -1;
+    if (waiters !== undefined) wakeAll(waiters);
+    if (status === REJECTED && (flags & OBSERVED) === 0) this.#unobserved(value);
+    return UNIT_DONE;
+  }
+
+  #unobserved(error: unknown): void {
+    const policy = this.scheduler.unhandledFailure;
+    if (policy === "ignore") return;
+    if (policy === "shutdown") {
+      this.scheduler.failed(error);
+      return;
+    }
+    addFailure(this, this.id, error, this.scheduler);
+    if ((this.flags & DISPOSED) !== 0) reportFailure(this.id);
+  }
+
+  // ---- abort
+
+  abort(reason?: unknown, options?: AbortOptions): void {
+    if ((this.flags & KIND) === DONE) return;
+    const extra = this.#extra();
+    if ((this.flags & (ABORTING | CLEANING)) === 0) extra.reason = reason;
+    if (options?.detach === true) extra.detach = true;
+    this.flags |= ABORTING;
+    this.scheduler.wake(this.handle);
+  }
+
+  /** Carries out an abort, at a suspension of the task. */
+  #cancel(): number {
+    const isFirst = (this.flags & CLEANING) === 0;
+    this.flags = (this.flags & ~ABORTING) | CLEANING;
+    const kind = this.flags & KIND;
+    const body = this.body;
+    const error = this.#cancelError();
+    if (isFirst) this.extra?.controller?.abort(error);
+    if (kind === GENERATOR) {
+      if (!isFirst) return this.#step();                   // its finally blocks are already running
+      let step: IteratorResult<Suspend, unknown>;
+      try {
+        step = (body as Generator<Suspend, unknown>).return(undefined);
+      } catch (thrown) {
+        return this.#settle(REJECTED, thrown);
+      }
+      return step === SUSPENDED ? UNIT_PENDING : this.#advance(step);
+    }
+    if (kind === ASYNC) {
+      const scope = body as Scope;
+      scope.cancel(error);
+      if (!this.#extra().detach) return UNIT_PENDING;
+      this.scheduler.hostPending--;
+    } else if (kind === FUTURE) {
+      try {
+        (body as Future<unknown>)[Symbol.dispose]();
+      } catch (thrown) {
+        return this.#settle(REJECTED, thrown);
+      }
+    }
+    return this.#settle(CANCELLED, error);
+  }
+
+  /** Settles a task that will not end by itself any more, at the end of a shutdown. */
+  forceEnd(error: JoinError): void {
+    if ((this.flags & KIND) === DONE) return;
+    if ((this.flags & KIND) === ASYNC) {
+      (this.body as Scope).cancel(error);
+      this.scheduler.hostPending--;
+    }
+    this.#settle(CANCELLED, error, false);
+  }
+
+  /** Settles a task that was never started: its runtime has shut down. */
+  refuse(error: JoinError): this {
+    const body = this.body;
+    this.body = null;
+    this.slot = error;
+    this.flags = DONE | CANCELLED;
+    if (isFuture(body)) body[Symbol.dispose]();
+    return this;
+  }
+
+  #cancelError(): JoinError {
+    const extra = this.#extra();
+    extra.error ??= new JoinError(
+      extra.reason instanceof JoinError && extra.reason.code === "TOKIWA_SHUT_DOWN" ? "TOKIWA_SHUT_DOWN" : "TOKIWA_CANCELLED",
+      `task ${this.label} was cancelled`,
+      { cause: extra.reason },
+    );
+    return extra.error;
+  }
+
+  // ---- the handle
+
+  get isFinished(): boolean {
+    return (this.flags & KIND) === DONE;
+  }
+
+  get name(): string | undefined {
+    return this.extra?.name;
+  }
+
+  /** How messages call this task. */
+  get label(): string {
+    const name = this.extra?.name;
+    return name === undefined ? String(this.id) : `${this.id} (${name})`;
+  }
+
+  /** The signal to hand to `fetch` and the like; aborted when the task is. Made at the first use. */
+  get signal(): AbortSignal {
+    const extra = this.#extra();
+    if (extra.controller === undefined) {
+      extra.controller = new AbortController();
+      if (extra.error !== undefined) extra.controller.abort(extra.error);
+    }
+    return extra.controller.signal;
+  }
+
+  /** What `currentTask()` returns. */
+  get view(): CurrentTask {
+    const extra = this.#extra();
+    extra.view ??= new TaskView(this as Task<unknown>);
+    return extra.view;
+  }
+
+  /** The scope of an async function's awaits; null for other tasks. */
+  get scope(): Scope | null {
+    return this.body instanceof Scope ? this.body : null;
+  }
+
+  get meta(): TaskMeta {
+    const extra = this.#extra();
+    extra.meta ??= Object.freeze({ id: this.id, name: extra.name, spawnedAt: this.scheduler.now() });
+    return extra.meta;
+  }
+
+  abortHandle(): AbortHandle {
+    return new TaskAbortHandle(this as Task<unknown>);
+  }
+
+  result(): Future<TaskResult<T>> {
+    this.#observe();
+    return new ResultFuture(this);
+  }
+
+  poll(waker: Waker): T | typeof PENDING {
+    if (!proceed(waker)) {
+      this.#observe();
+      return PENDING;
+    }
+    const outcome = this.outcome(waker);
+    if (outcome === PENDING) {
+      restore();
+      return PENDING;
+    }
+    return outcome as T;
+  }
+
+  /** The value, a throw of the failure, or PENDING with the waker registered. */
+  outcome(waker: Waker): unknown {
+    if ((this.flags & OBSERVED) === 0) this.#observe();
+    const flags = this.flags;
+    if ((flags & FULFILLED) !== 0) return this.slot;
+    if ((flags & DONE) !== 0) throw this.slot;
+    this.slot = addWaiter(this.slot as Waiters, waker);
+    return PENDING;
+  }
+
+  /** As `outcome()`, telling the ways to end apart. */
+  ending(waker: Waker): TaskResult<T> | typeof PENDING {
+    if ((this.flags & OBSERVED) === 0) this.#observe();
+    const flags = this.flags;
+    if ((flags & FULFILLED) !== 0) return { status: "fulfilled", value: this.slot as T };
+    if ((flags & CANCELLED) !== 0) return { status: "cancelled", reason: this.slot as JoinError };
+    if ((flags & REJECTED) !== 0) return { status: "rejected", reason: this.slot };
+    this.slot = addWaiter(this.slot as Waiters, waker);
+    return PENDING;
+  }
+
+  /** Takes a waker out of the waiters. */
+  forget(waker: Waker): void {
+    if ((this.flags & KIND) !== DONE) this.slot = removeWaiter(this.slot as Waiters, waker);
+  }
+
+  #observe(): void {
+    if ((this.flags & (OBSERVED | REJECTED)) === REJECTED) forgetFailure(this, this.id);
+    this.flags |= OBSERVED;
+  }
+
+  override then<R1 = T, R2 = never>(
+    onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
+    onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
+  ): PromiseLike<R1 | R2> {
+    this.#observe();
+    return awaitIn(new JoinWait<T>(this), currentScope(), onFulfilled, onRejected);
+  }
+
+  get [BORROW](): Future<T> {
+    return new JoinWait<T>(this);
+  }
+
+  /** Detaches the task: nobody will ask for its result. */
+  override [Symbol.dispose](): void {
+    this.flags |= DISPOSED;
+    if ((this.flags & (OBSERVED | REJECTED)) === REJECTED) reportFailure(this.id);
+  }
+
+  override describe(): string {
+    return `task ${this.label}`;
+  }
+
+  // ---- making one
+
+  #extra(): Extra {
+    this.extra ??= {
+      name: undefined,
+      args: undefined,
+      controller: undefined,
+      error: undefined,
+      reason: undefined,
+      detach: false,
+      meta: undefined,
+      view: undefined,
+      unlisten: undefined,
+    };
+    return this.extra;
+  }
+
+  /** Arguments, name and signal, before the spawn. */
+  prepare(args: readonly unknown[], name?: string, signal?: AbortSignal): this {
+    const extra = this.#extra();
+    extra.name = name;
+    if (args.length > 0) extra.args = args;
+    if (signal !== undefined) {
+      const abort = (): void => this.abort(signal.reason);
+      if (signal.aborted) this.flags |= ABORTING;
+      else {
+        signal.addEventListener("abort", abort, { once: true });
+        extra.unlisten = () => signal.removeEventListener("abort", abort);
+      }
+      if (signal.aborted) extra.reason = signal.reason;
+    }
+    return this;
+  }
+
+  /** Says that the body is a future and not a function. */
+  ofFuture(): this {
+    this.flags |= FUTURE;
+    return this;
+  }
+
+  #runHooked(hooks: TaskHooks): number {
+    const meta = this.meta;
+    callHook(hooks.onBeforePoll, meta);
+    const verdict = this.#step();
+    callHook(hooks.onAfterPoll, meta);
+    return verdict;
+  }
+
+  /** An async function that waits for none of our futures: only the host can resume it. */
+  get waitsForHost(): boolean {
+    return (this.flags & KIND) === ASYNC && !(this.body as Scope).isWaiting;
+  }
+
+  /** What the task waits for, as far as it can be told without disturbing it. */
+  waitsFor(): string[] {
+    const kind = this.flags & KIND;
+    if (kind === START) return ["its first poll"];
+    if (kind === ASYNC) {
+      const waits = [...(this.body as Scope).waits()].map((wait) => wait.describe());
+      return waits.length > 0 ? waits : ["a promise of the host"];
+    }
+    if (kind === FUTURE) return [describeFuture(this.body as Future<unknown>)];
+    return generatorWaits(this.body as Generator, this);
+  }
+}
+
+/**
+ * What a suspended generator waits for. It is stepped once without budget: its leaf then takes the path
+ * that looks at the probe, and stays as it was.
+ */
+export function generatorWaits(generator: Generator, poller: Waker): string[] {
+  const found: Future<unknown>[] = [];
+  const { waker, budget, probe, task } = context;
+  context.waker = poller;
+  context.budget = 0;
+  context.probe = found;
+  if (poller instanceof Task) context.task = poller;
+  try {
+    generator.next();
+  } catch {
+    // one that runs now cannot be asked
+  }
+  context.waker = waker;
+  context.budget = budget;
+  context.probe = probe;
+  context.task = task;
+  return found.map(describeFuture);
+}
+
+class TaskView implements CurrentTask {
+  readonly #task: Task<unknown>;
+
+  constructor(task: Task<unknown>) {
+    this.#task = task;
+  }
+
+  get id(): TaskId {
+    return this.#task.id;
+  }
+
+  get name(): string | undefined {
+    return this.#task.name;
+  }
+
+  get signal(): AbortSignal {
+    return this.#task.signal;
+  }
+
+  own<T>(future: Future<T>): Future<T> {
+    if (!isFuture(future)) throw new OptionError(`own() takes a future, got ${show(future)}`);
+    const scope = this.#task.scope;
+    return scope === null ? future : ownFuture(future, scope);
+  }
+}
+
+class TaskAbortHandle implements AbortHandle {
+  readonly #task: Task<unknown>;
+
+  constructor(task: Task<unknown>) {
+    this.#task = task;
+  }
+
+  abort(reason?: unknown, options?: AbortOptions): void {
+    this.#task.abort(reason, options);
+  }
+
+  get isFinished(): boolean {
+    return this.#task.isFinished;
+  }
+
+  get id(): TaskId {
+    return this.#task.id;
+  }
+}
+
+/** One wait for a task: what combinators and `await` hold, so that losing forgets the waker only. */
+class JoinWait<T> extends Operation<T> {
+  readonly #task: Task<T>;
+  #waker: Waker | undefined;
+
+  constructor(task: Task<T>) {
+    super();
+    this.#task = task;
+  }
+
+  poll(waker: Waker): T | typeof PENDING {
+    this.#waker = waker;
+    return this.#task.poll(waker);
+  }
+
+  override [Symbol.dispose](): void {
+    if (this.#waker !== undefined) this.#task.forget(this.#waker);
+  }
+
+  override describe(): string {
+    return this.#task.describe();
+  }
+}
+
+class ResultFuture<T> extends Operation<TaskResult<T>> {
+  readonly #task: Task<T>;
+  #waker: Waker | undefined;
+
+  constructor(task: Task<T>) {
+    super();
+    this.#task = task;
+  }
+
+  poll(waker: Waker): TaskResult<T> | typeof PENDING {
+    if (!proceed(waker)) return PENDING;
+    this.#waker = waker;
+    const ending = this.#task.ending(waker);
+    if (ending === PENDING) restore();
+    return ending;
+  }
+
+  override [Symbol.dispose](): void {
+    if (this.#waker !== undefined) this.#task.forget(this.#waker);
+  }
+
+  override describe(): string {
+    return this.#task.describe();
+  }
+}
+
+// ---- waiters: none, one, or a set; one is by far the most common
+
+type Waiters = Waker | Set<Waker> | undefined;
+
+function addWaiter(waiters: Waiters, waker: Waker): Waiters {
+  if (waiters === undefined || waiters === waker) return waker;
+  if (waiters instanceof Set) return waiters.add(waker);
+  return new Set([waiters, waker]);
+}
+
+function removeWaiter(waiters: Waiters, waker: Waker): Waiters {
+  if (waiters === waker) return undefined;
+  if (waiters instanceof Set) waiters.delete(waker);
+  return waiters;
+}
+
+function wakeAll(waiters: Waker | Set<Waker>): void {
+  if (waiters instanceof Set) for (const waker of waiters) waker.wake();
+  else waiters.wake();
+}
+
+/** A generator function can be called without the async context that other functions may need. */
+export function isGeneratorFunction(fn: unknown): boolean {
+  return Object.getPrototypeOf(fn) === generatorPrototype;
+}
+
+export function isGenerator(value: unknown): value is Generator<Suspend, unknown, unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as Generator).next === "function" &&
+    typeof (value as Generator).return === "function" &&
+    typeof (value as Generator)[Symbol.iterator] === "function"
+  );
+}
+
+/** Calls a hook; what it throws is reported and changes nothing. */
+export function callHook(hook: ((meta: TaskMeta) => void) | undefined, meta: TaskMeta): void {
+  if (hook === undefined) return;
+  try {
+    hook(meta);
+  } catch (error) {
+    reportHookError(error);
+  }
+}
+
+function reportHookError(error: unknown): void {
+  void Promise.reject(error);
+}
