@@ -13,7 +13,7 @@
 import {
   GROW_PAGES, HEAP_BYTES, HEAP_FREE, HEAP_LEFT, HEAP_LOCK, HEAP_NEXT, PAGE_SHIFT, REGION_MIN, REGION_SHIFT,
 } from "./layout";
-import { replaceWord, storeWord } from "./sync";
+import { relax, replaceWord, storeWord } from "./sync";
 import { exponentOf } from "./bits";
 
 /** Makes everything from `heap` to the end of the memory ours. One thread, before all others. */
@@ -76,7 +76,7 @@ function takeFresh(heap: usize, bytes: u32): usize {
 }
 
 function lock(heap: usize): void {
-  while (!replaceWord(heap + HEAP_LOCK, 0, 1)) {}          // pairs with the store in unlock()
+  while (!replaceWord(heap + HEAP_LOCK, 0, 1)) relax();     // pairs with the store in unlock()
 }
 
 function unlock(heap: usize): void {

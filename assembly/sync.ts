@@ -4,33 +4,47 @@
 //   local   no atomics; the memory has one thread
 //   shared  --enable threads: every access is sequentially consistent
 //   model   shared, with --use TOKIWA_MODEL=1: a suspension point before each access, for
-//           the interleaving explorer
+//           the interleaving explorer (test/model), which also plays wait and notify
 //
 // A word is always accessed at one size: half of a u64 is a different range, and a race.
 
 // @ts-ignore: decorator
 @external("model", "point")
-declare function point(): void;
+declare function modelPoint(address: usize): void;
+// @ts-ignore: decorator
+@external("model", "wait")
+declare function modelWait(address: usize, expected: u32, timed: bool): bool;
+// @ts-ignore: decorator
+@external("model", "notify")
+declare function modelNotify(address: usize): void;
+// @ts-ignore: decorator
+@external("model", "relax")
+declare function modelRelax(): void;
 
 /** The explorer may switch to another thread here. */
-function pause(): void {
-  if (isDefined(TOKIWA_MODEL)) point();
+function pause(address: usize): void {
+  if (isDefined(TOKIWA_MODEL)) modelPoint(address);
+}
+
+/** One round of a loop that waits for another thread's store. */
+export function relax(): void {
+  if (isDefined(TOKIWA_MODEL)) modelRelax();
 }
 
 export function loadWord(address: usize): u32 {
-  pause();
+  pause(address);
   return ASC_FEATURE_THREADS ? atomic.load<u32>(address) : load<u32>(address);
 }
 
 export function storeWord(address: usize, value: u32): void {
-  pause();
+  pause(address);
   if (ASC_FEATURE_THREADS) atomic.store<u32>(address, value);
   else store<u32>(address, value);
 }
 
 /** @returns whether the word was `expected`, and is `value` now. */
 export function replaceWord(address: usize, expected: u32, value: u32): bool {
-  pause();
+  pause(address);
   if (ASC_FEATURE_THREADS) return atomic.cmpxchg<u32>(address, expected, value) == expected;
   if (load<u32>(address) != expected) return false;
   store<u32>(address, value);
@@ -38,13 +52,13 @@ export function replaceWord(address: usize, expected: u32, value: u32): bool {
 }
 
 export function loadLong(address: usize): u64 {
-  pause();
+  pause(address);
   return ASC_FEATURE_THREADS ? atomic.load<u64>(address) : load<u64>(address);
 }
 
 /** Sets bits. @returns the word as it was before. */
 export function setBits(address: usize, bits: u64): u64 {
-  pause();
+  pause(address);
   if (ASC_FEATURE_THREADS) return atomic.or<u64>(address, bits);
   const before = load<u64>(address);
   store<u64>(address, before | bits);
@@ -53,7 +67,7 @@ export function setBits(address: usize, bits: u64): u64 {
 
 /** Empties a word of bits. @returns the word as it was before. */
 export function takeBits(address: usize): u64 {
-  pause();
+  pause(address);
   if (ASC_FEATURE_THREADS) return atomic.xchg<u64>(address, 0);
   const before = load<u64>(address);
   store<u64>(address, 0);
@@ -67,10 +81,12 @@ export function takeBits(address: usize): u64 {
  * @returns whether the time ran out. The local build cannot be woken, so there it always has.
  */
 export function waitWord(address: usize, expected: u32, timeoutNs: i64): bool {
+  if (isDefined(TOKIWA_MODEL)) return modelWait(address, expected, timeoutNs >= 0);
   if (ASC_FEATURE_THREADS) return atomic.wait<u32>(address, expected, timeoutNs) == 2;
   return true;
 }
 
 export function notifyWord(address: usize): void {
-  if (ASC_FEATURE_THREADS) atomic.notify(address, 1);
+  if (isDefined(TOKIWA_MODEL)) modelNotify(address);
+  else if (ASC_FEATURE_THREADS) atomic.notify(address, 1);
 }
