@@ -1,0 +1,91 @@
+// Who waits at a primitive, first come first served: a doubly linked queue threaded through the waiting futures.
+//
+// A future that may have to wait is a Waiter, and is its own node: waiting allocates nothing, and one that
+// is dropped leaves in O(1). A waiter is in one queue at most, and `isLinked` says whether. Who takes it out
+// to serve it (`shift()`) then does what it waits for and wakes it; who drops it takes it out with `remove()`.
+// The waker is the one of the last poll: polled from two tasks, the last one wins.
+//
+// Served means out of the queue, before the waiter has been polled again. One that is dropped in
+// between must give back what it was handed, or pass it on: that is up to each primitive.
+
+import { Operation, type Waker } from "../future.ts";
+
+/** A future that can stand in a `WaiterQueue`. */
+export abstract class Waiter<T> extends Operation<T> {
+  /** Of the poll that was pending last. Stays after the waiter was served, until `wakeUp()`. */
+  waker: Waker | null = null;
+  isLinked = false;
+  /** How often `wakeAll()` had been called when it was put in. */
+  epoch = 0;
+  before: Waiter<unknown> | null = null;
+  after: Waiter<unknown> | null = null;
+
+  /** Wakes whoever polled this last, once. */
+  wakeUp(): void {
+    const { waker } = this;
+    this.waker = null;
+    waker?.wake();
+  }
+}
+
+/** First in, first out; any waiter may leave from the middle. */
+export class WaiterQueue<W extends Waiter<unknown>> {
+  first: W | null = null;
+  last: W | null = null;
+  epoch = 0;
+
+  get isEmpty(): boolean {
+    return this.first === null;
+  }
+
+  /** Appends a waiter that is in no queue. */
+  push(waiter: W): void {
+    const { last } = this;
+    waiter.isLinked = true;
+    waiter.epoch = this.epoch;
+    waiter.before = last;
+    if (last === null) this.first = waiter;
+    else last.after = waiter;
+    this.last = waiter;
+  }
+
+  /** Takes out the one that has waited longest. */
+  shift(): W | null {
+    const { first } = this;
+    if (first !== null) this.remove(first);
+    return first;
+  }
+
+  /** Takes out the one that came last. */
+  pop(): W | null {
+    const { last } = this;
+    if (last !== null) this.remove(last);
+    return last;
+  }
+
+  /** Takes out a waiter; nothing happens when it is not in. */
+  remove(waiter: W): void {
+    if (!waiter.isLinked) return;
+    const before = waiter.before as W | null;
+    const after = waiter.after as W | null;
+    if (before === null) this.first = after;
+    else before.after = after;
+    if (after === null) this.last = before;
+    else after.before = before;
+    waiter.before = waiter.after = null;
+    waiter.isLinked = false;
+  }
+
+  /**
+   * Takes out all that wait at this moment, and wakes each. Those that come while wakers run are left in,
+   * those that leave meanwhile are not woken.
+   */
+  wakeAll(): void {
+    const { epoch } = this;
+    this.epoch = epoch + 1;
+    for (let { first } = this; first !== null && first.epoch <= epoch; { first } = this) {
+      this.remove(first);
+      first.wakeUp();
+    }
+  }
+}
