@@ -11,6 +11,7 @@ import { checkDuration, checkFunction, checkInteger, checkOneOf, checkOptions, s
 import { Parker } from "./park.ts";
 import { CurrentThread, type DriveState, type Lane, lastDriven, type RuntimeMetrics } from "./scheduler/current-thread.ts";
 import { Root } from "./scheduler/root.ts";
+import { installBlocking } from "./sync/blocking.ts";
 import { Lazy } from "./task/lazy.ts";
 import { fromPromise } from "./task/promise.ts";
 import { currentScope } from "./task/scope.ts";
@@ -206,7 +207,7 @@ export class Runtime implements Disposable, AsyncDisposable {
    */
   blockOn<T>(main: TaskFn<[], T> | Future<T>): T {
     this.#checkOpen();
-    refuseNesting();
+    refuseNesting("blockOn()");
     const { scheduler } = this;
     const body = isFuture(main) ? main : new Lazy(checkFunction("main", main), [], true);
     const root = new Root(scheduler, body);
@@ -381,13 +382,18 @@ function checkSlice(value: unknown): number {
   return value;
 }
 
-function refuseNesting(): void {
+function refuseNesting(what: string): void {
   if (context.unit === null && currentScope() === null) return;
   throw new ContextError(
     "TOKIWA_NESTED_RUNTIME",
-    "cannot start a runtime from within a runtime: blockOn() was called inside a task, and would hold the thread that drives it. Await the future, or use spawnBlocking().",
+    `cannot start a runtime from within a runtime: ${what} was called inside a task, and would hold the thread that drives it. Await the future, or use spawnBlocking().`,
   );
 }
+
+installBlocking((what, future) => {
+  refuseNesting(what);
+  return currentRuntime().blockOn(future);
+});
 
 function deadlock(what: string, main: Future<unknown>, scheduler: CurrentThread): DeadlockError {
   const tasks = [`main waits for ${describeMain(main)}`, ...scheduler.describeTasks()];
