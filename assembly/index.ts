@@ -5,7 +5,7 @@
 // the instance but the address of the heap, which is the same for all threads of a memory.
 
 import {
-  ARENA_BYTES, ARENA_CURRENT, ARENA_DEFER_HEAD, ARENA_HEAP, ARENA_LIVE, ARENA_VERSION, COMPLETE, FN_MAX, FN_SHIFT, GUEST,
+  ARENA_BYTES, ARENA_CURRENT, ARENA_HEAP, ARENA_LIVE, ARENA_VERSION, COMPLETE, FN_MAX, FN_SHIFT, GUEST,
   HELD, INBOX_SEGMENTS, INBOX_SEGMENT_COUNT, LAYOUT_VERSION, NIL, NOTIFIED, UNITS_MAX, UNITS_MIN,
 } from "./layout";
 import { exponentOf, handleOf, indexOf } from "./bits";
@@ -41,7 +41,6 @@ export function arenaNew(capacity: u32): u32 {
   memory.fill(arena, 0, ARENA_BYTES);
   store<u32>(arena + ARENA_VERSION, LAYOUT_VERSION);
   store<u32>(arena + ARENA_HEAP, <u32>heap);
-  store<u32>(arena + ARENA_DEFER_HEAD, NIL);
   store<u32>(arena + ARENA_CURRENT, NIL);
   wheel.initWheel(arena);
   if (!initUnits(arena, <u32>1 << exponentOf(max<u32>(capacity, UNITS_MIN)))) {

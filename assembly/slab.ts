@@ -15,14 +15,20 @@ import {
 } from "./layout";
 import { giveRegion, takeRegion } from "./region";
 
+// @ts-ignore: decorator
+@inline
 export function statePtr(arena: usize, index: u32): usize {
   return <usize>load<u32>(arena + ARENA_STATES) + (<usize>index << 2);
 }
 
+// @ts-ignore: decorator
+@inline
 export function linkPtr(arena: usize, index: u32): usize {
   return <usize>load<u32>(arena + ARENA_LINKS) + (<usize>index << 2);
 }
 
+// @ts-ignore: decorator
+@inline
 export function argPtr(arena: usize, index: u32): usize {
   return <usize>load<u32>(arena + ARENA_ARGS) + (<usize>index << 2);
 }

@@ -16,6 +16,8 @@ import { generationOf, indexOf } from "./bits";
 import { releaseSlot, statePtr } from "./slab";
 
 /** Marks a unit as queued. @returns whether the caller must now put it into a list. */
+// @ts-ignore: decorator
+@inline
 export function notify(arena: usize, handle: u32): bool {
   const index = indexOf(handle);
   if (index >= load<u32>(arena + ARENA_FRESH)) return false;

@@ -12,13 +12,13 @@
 // again after it. If it traps, CURRENT keeps its handle and the batch count is right: see guestFailed().
 
 import {
-  ARENA_BATCH, ARENA_BATCH_COUNT, ARENA_CURRENT, ARENA_GUEST_POLLS, ARENA_HEAD, ARENA_TAIL, BATCH_MAX, COMPLETE, DONE,
-  FN_MAX, FN_SHIFT, GUEST, GUEST_DONE, HELD, INDEX_MASK, NIL, NOTIFIED, POLL_PENDING, POLL_YIELD, YIELD,
+  ARENA_BATCH, ARENA_BATCH_COUNT, ARENA_CAPACITY, ARENA_CURRENT, ARENA_GUEST_POLLS, ARENA_HEAD, ARENA_RING, ARENA_STATES,
+  ARENA_TAIL, BATCH_MAX, COMPLETE, DONE, FN_MAX, FN_SHIFT, GUEST, GUEST_DONE, HELD, INDEX_MASK, NIL, NOTIFIED, POLL_PENDING, POLL_YIELD, YIELD,
 } from "./layout";
 import { handleOf, indexOf } from "./bits";
 import { argPtr, statePtr } from "./slab";
 import { complete, letGo } from "./state";
-import { pushDeferred, ringPtr } from "./queue";
+import { pushDeferred } from "./queue";
 
 /** Settles the first `polled` words, then fills up to `max`. @returns how many words are to be polled. */
 export function exchange(arena: usize, polled: u32, max: u32): u32 {
@@ -27,7 +27,17 @@ export function exchange(arena: usize, polled: u32, max: u32): u32 {
   polled = min<u32>(polled, count);
   const batch = arena + ARENA_BATCH;
   const end = batch + (<usize>polled << 2);
-  for (let word = batch; word < end; word += 4) settle(arena, load<u32>(word));
+  const states = <usize>load<u32>(arena + ARENA_STATES);
+  for (let at = batch; at < end; at += 4) {
+    const word = load<u32>(at);
+    const index = word & <u32>INDEX_MASK;
+    const place = states + (<usize>index << 2);
+    const state = load<u32>(place) & ~HELD;
+    if (!((word & <u32>(YIELD | DONE)) | (state & <u32>COMPLETE))) store<u32>(place, state);
+    else if (state & <u32>COMPLETE) letGo(arena, index, state);
+    else if (word & <u32>DONE) complete(arena, index, state);
+    else requeue(arena, index, place, state);
+  }
   let filled = count - polled;
   if (filled != 0 && polled != 0) memory.copy(batch, end, <usize>filled << 2);
   max = min<u32>(max, BATCH_MAX);
@@ -37,52 +47,51 @@ export function exchange(arena: usize, polled: u32, max: u32): u32 {
   return min<u32>(filled, max);
 }
 
-function settle(arena: usize, word: u32): void {
-  const index = word & <u32>INDEX_MASK;
-  const place = statePtr(arena, index);
-  const state = load<u32>(place) & ~HELD;
-  if (!((word & <u32>(YIELD | DONE)) | (state & <u32>COMPLETE))) store<u32>(place, state);       // pending, the usual case
-  else if (state & <u32>COMPLETE) letGo(arena, index, state);
-  else if (word & <u32>DONE) complete(arena, index, state);
-  else requeue(arena, index, state);
-}
-
 /** Into the deferred list, unless a wake during the poll was faster. */
-function requeue(arena: usize, index: u32, state: u32): void {
-  store<u32>(statePtr(arena, index), state | <u32>NOTIFIED);
+// @ts-ignore: decorator
+@inline
+function requeue(arena: usize, index: u32, place: usize, state: u32): void {
+  store<u32>(place, state | <u32>NOTIFIED);
   if (!(state & <u32>NOTIFIED)) pushDeferred(arena, index);
 }
 
 function fill(arena: usize, filled: u32, max: u32): u32 {
   let scripts = false;                                      // whether a unit for JavaScript waits in the batch
   for (let i: u32 = 0; i < filled; i++) scripts |= !(load<u32>(arena + ARENA_BATCH + (<usize>i << 2)) & <u32>GUEST_DONE);
-  let left = max - filled;
+  let states = <usize>load<u32>(arena + ARENA_STATES);
+  let ring = <usize>load<u32>(arena + ARENA_RING);
+  let mask = load<u32>(arena + ARENA_CAPACITY) - 1;
+  let tail = load<u32>(arena + ARENA_TAIL);
   let head = load<u32>(arena + ARENA_HEAD);
-  while (left != 0 && head != load<u32>(arena + ARENA_TAIL)) {
-    const index = load<u32>(ringPtr(arena, head));
-    const place = statePtr(arena, index);
+  for (let left = max - filled; left != 0 && head != tail; ) {
+    const index = load<u32>(ring + (<usize>(head & mask) << 2));
+    const place = states + (<usize>index << 2);
     const state = load<u32>(place);
-    if (state & <u32>(COMPLETE | GUEST)) {
-      if (!(state & <u32>COMPLETE) && scripts) break;
-      store<u32>(arena + ARENA_HEAD, ++head);
-      if (state & <u32>COMPLETE) {
-        letGo(arena, index, state & ~NOTIFIED);
-        continue;
-      }
+    if (!(state & <u32>(COMPLETE | GUEST))) {
+      head++;
+      store<u32>(place, state | <u32>HELD);
+      store<u32>(arena + ARENA_BATCH + (<usize>filled << 2), index);
+      filled++;
+      left--;
+      scripts = true;
+    } else if (state & <u32>COMPLETE) {
+      head++;
+      letGo(arena, index, state & ~NOTIFIED);
+    } else {
+      if (scripts) break;
+      store<u32>(arena + ARENA_HEAD, head + 1);
       store<u32>(arena + ARENA_BATCH_COUNT, filled);
       if (pollGuest(arena, index, state)) {
         store<u32>(arena + ARENA_BATCH + (<usize>filled << 2), index | <u32>GUEST_DONE);
         filled++;
       }
-      head = load<u32>(arena + ARENA_HEAD);                 // growing the tables moves it
-    } else {
-      head++;
-      store<u32>(place, state | <u32>HELD);
-      store<u32>(arena + ARENA_BATCH + (<usize>filled << 2), index);
-      filled++;
-      scripts = true;
+      left--;
+      states = <usize>load<u32>(arena + ARENA_STATES);      // the guest may have made them grow
+      ring = <usize>load<u32>(arena + ARENA_RING);
+      mask = load<u32>(arena + ARENA_CAPACITY) - 1;
+      tail = load<u32>(arena + ARENA_TAIL);
+      head = load<u32>(arena + ARENA_HEAD);
     }
-    left--;
   }
   store<u32>(arena + ARENA_HEAD, head);
   return filled;
@@ -99,7 +108,7 @@ function pollGuest(arena: usize, index: u32, state: u32): bool {
   const after = load<u32>(statePtr(arena, index));
   if (after & <u32>COMPLETE) letGo(arena, index, after & ~HELD);     // freed during its own poll: the caller knows
   else if (result == POLL_PENDING) store<u32>(statePtr(arena, index), after & ~HELD);
-  else if (result == POLL_YIELD) requeue(arena, index, after & ~HELD);
+  else if (result == POLL_YIELD) requeue(arena, index, statePtr(arena, index), after & ~HELD);
   else {
     store<i32>(argPtr(arena, index), result);
     complete(arena, index, after);                          // still HELD: until the batch word is settled

@@ -63,14 +63,15 @@ export function freeWheel(arena: usize): void {
 export function growTimers(arena: usize): bool {
   const full = load<u32>(arena + ARENA_TIMER_FREE) == <u32>NIL
     && load<u32>(arena + ARENA_TIMER_FRESH) == load<u32>(arena + ARENA_TIMER_CAPACITY);
-  const short = isShort(arena);
+  const short = isShort(arena, load<u32>(arena + ARENA_TIMER_COUNT));
   if (short && !growChunks(arena)) return false;
   return (short && !full) || growTable(arena);
 }
 
 /** @returns the timer's id, or -1: growTimers() and try again. */
 export function insert(arena: usize, tick: f64, target: u32): i32 {
-  if (isShort(arena)) return -1;
+  const count = load<u32>(arena + ARENA_TIMER_COUNT);
+  if (isShort(arena, count)) return -1;
   const timers = <usize>load<u32>(arena + ARENA_TIMERS);
   let timer = load<u32>(arena + ARENA_TIMER_FREE);
   if (timer != <u32>NIL) {
@@ -81,7 +82,7 @@ export function insert(arena: usize, tick: f64, target: u32): i32 {
     store<u32>(arena + ARENA_TIMER_FRESH, timer + 1);
   }
   store<u32>(timers + <usize>timer * TIMER_BYTES + TIMER_TARGET, target);
-  store<u32>(arena + ARENA_TIMER_COUNT, load<u32>(arena + ARENA_TIMER_COUNT) + 1);
+  store<u32>(arena + ARENA_TIMER_COUNT, count + 1);
   const elapsed = load<u64>(arena + ARENA_TICK);
   const asked = <i64>tick;
   const when = asked > <i64>elapsed ? <u64>asked : elapsed;
@@ -123,16 +124,16 @@ export function next(arena: usize): f64 {
     earliest = findNext(arena);
     store<u64>(arena + ARENA_NEXT, earliest);
   }
-  return <f64>earliest;
+  return <f64><i64>earliest;
 }
 
 /** A tick at or before the earliest timer's, without looking for it: the start of its slot. */
 export function bound(arena: usize): f64 {
   const earliest = load<u64>(arena + ARENA_NEXT);
   if (load<u32>(arena + ARENA_TIMER_COUNT) == 0) return Infinity;
-  if (earliest != 0) return <f64>earliest;
+  if (earliest != 0) return <f64><i64>earliest;
   const elapsed = load<u64>(arena + ARENA_TICK);
-  return <f64>startOf(elapsed, firstSlot(arena, elapsed));
+  return <f64><i64>startOf(elapsed, firstSlot(arena, elapsed));
 }
 
 /** Moves the wheel to `nowMs`, rounded down, and queues the targets of all timers up to it. @returns how many. */
@@ -151,8 +152,10 @@ export function advance(arena: usize, nowMs: f64): u32 {
     if (load<u64>(arena + ARENA_NEXT) <= now) store<u64>(arena + ARENA_NEXT, 0);
     if (load<u32>(arena + ARENA_TIMER_COUNT) == 0) store<u64>(arena + ARENA_NEXT, NEVER);
   }
-  store<u64>(arena + ARENA_TICK, now);
-  store<f64>(arena + ARENA_ELAPSED, <f64>now);
+  if (now != load<u64>(arena + ARENA_TICK)) {
+    store<u64>(arena + ARENA_TICK, now);
+    store<f64>(arena + ARENA_ELAPSED, <f64><i64>now);       // signed: an unsigned conversion takes several instructions
+  }
   return fired;
 }
 
@@ -185,6 +188,8 @@ function empty(arena: usize, slot: u32, elapsed: u64): u32 {
   let chunk = <usize>load<u32>(place_ + SLOT_FIRST);
   store<u64>(place_, 0);
   vacate(arena, slot);
+  let free = load<u32>(arena + ARENA_TIMER_FREE);
+  let released: u32 = 0;
   let fired: u32 = 0;
   while (chunk != 0) {
     const end = chunk + CHUNK_ENTRIES + <usize>(load<u32>(chunk + CHUNK_FILL) & 0xffff) * ENTRY_BYTES;
@@ -198,7 +203,9 @@ function empty(arena: usize, slot: u32, elapsed: u64): u32 {
       }
       const record = timers + <usize>timer * TIMER_BYTES;
       const target = load<u32>(record + TIMER_TARGET);
-      release(arena, record, timer);
+      store<u32>(record + TIMER_ENTRY, (free << 1) | 1);
+      free = timer;
+      released++;
       if (notify(arena, target)) {
         push(arena, indexOf(target));
         fired++;
@@ -209,9 +216,13 @@ function empty(arena: usize, slot: u32, elapsed: u64): u32 {
     freeChunk(arena, chunk);
     chunk = following;
   }
+  store<u32>(arena + ARENA_TIMER_FREE, free);
+  store<u32>(arena + ARENA_TIMER_COUNT, load<u32>(arena + ARENA_TIMER_COUNT) - released);
   return fired;
 }
 
+// @ts-ignore: decorator
+@inline
 function place(arena: usize, timers: usize, timer: u32, when: u64, elapsed: u64): void {
   const level = levelOf(elapsed, when);
   const slot = (level << 6) | (<u32>(when >> (level * 6)) & 63);
@@ -225,6 +236,8 @@ function place(arena: usize, timers: usize, timer: u32, when: u64, elapsed: u64)
   store<u32>(timers + <usize>timer * TIMER_BYTES + TIMER_ENTRY, <u32>entry);
 }
 
+// @ts-ignore: decorator
+@inline
 function vacate(arena: usize, slot: u32): void {
   const occupied = arena + WHEEL_OCCUPIED + (<usize>(slot >> 6) << 3);
   store<u64>(occupied, load<u64>(occupied) & ~(<u64>1 << (slot & 63)));
@@ -249,6 +262,8 @@ function findNext(arena: usize): u64 {
 
 // ---- timer ids
 
+// @ts-ignore: decorator
+@inline
 function release(arena: usize, record: usize, timer: u32): void {
   store<u32>(record + TIMER_ENTRY, (load<u32>(arena + ARENA_TIMER_FREE) << 1) | 1);
   store<u32>(arena + ARENA_TIMER_FREE, timer);
@@ -275,8 +290,10 @@ function growTable(arena: usize): bool {
 // ---- chunks
 
 /** Whether one more timer could leave too few chunks for emptying slots; it may itself need one, and leave a full one behind. */
-function isShort(arena: usize): bool {
-  return load<u32>(arena + ARENA_CHUNK_ROOM) < min<u32>(load<u32>(arena + ARENA_TIMER_COUNT), WHEEL_SLOT_COUNT) + 3;
+// @ts-ignore: decorator
+@inline
+function isShort(arena: usize, count: u32): bool {
+  return load<u32>(arena + ARENA_CHUNK_ROOM) < min<u32>(count, WHEEL_SLOT_COUNT) + 3;
 }
 
 function growChunks(arena: usize): bool {
@@ -299,6 +316,8 @@ function growChunks(arena: usize): bool {
   return true;
 }
 
+// @ts-ignore: decorator
+@inline
 function addRoom(arena: usize, chunks: u32): void {
   store<u32>(arena + ARENA_CHUNK_ROOM, load<u32>(arena + ARENA_CHUNK_ROOM) + chunks);
 }
@@ -309,6 +328,8 @@ function bumpChunk(arena: usize): usize {
   return chunk;
 }
 
+// @ts-ignore: decorator
+@inline
 function freeChunk(arena: usize, chunk: usize): void {
   store<u32>(chunk + CHUNK_NEXT, load<u32>(arena + ARENA_CHUNK_FREE));
   store<u32>(arena + ARENA_CHUNK_FREE, <u32>chunk);
