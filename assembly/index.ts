@@ -36,6 +36,7 @@ export function heapAttach(base: u32): void {
 /** Any thread, which is then the owner. @returns an address, or 0: out of memory. */
 export function arenaNew(capacity: u32): u32 {
   if (capacity > <u32>UNITS_MAX) return 0;
+  const exponent = exponentOf(max<u32>(capacity, UNITS_MIN));
   const arena = takeRegion(heap, ARENA_BYTES);
   if (arena == 0) return 0;
   memory.fill(arena, 0, ARENA_BYTES);
@@ -43,7 +44,7 @@ export function arenaNew(capacity: u32): u32 {
   store<u32>(arena + ARENA_HEAP, <u32>heap);
   store<u32>(arena + ARENA_CURRENT, NIL);
   wheel.initWheel(arena);
-  if (!initUnits(arena, <u32>1 << exponentOf(max<u32>(capacity, UNITS_MIN)))) {
+  if (!initUnits(arena, <u32>1 << exponent)) {
     freeInbox(arena);
     giveRegion(heap, arena, ARENA_BYTES);
     return 0;
@@ -145,7 +146,7 @@ export function turn(a: u32, polled: u32, max: u32): u32 {
   return exchange(a, polled, max);
 }
 
-/** After a guest's trap came out of turn(): ends that guest. @returns its handle, or -1 if no guest was running. */
+/** After a guest's trap came out of turn(): ends that guest; go on with turn(a, 0, max). @returns its handle, or -1 if no guest was running. */
 export function guestFailed(a: u32): i32 {
   return failGuest(a);
 }

@@ -8,6 +8,9 @@
 //
 // A word is always accessed at one size: half of a u64 is a different range, and a race.
 
+// @ts-ignore: the name exists only with --use
+const MODEL: bool = isDefined(TOKIWA_MODEL);
+
 // @ts-ignore: decorator
 @external("model", "point")
 declare function modelPoint(address: usize): void;
@@ -23,12 +26,12 @@ declare function modelRelax(): void;
 
 /** The explorer may switch to another thread here. */
 function pause(address: usize): void {
-  if (isDefined(TOKIWA_MODEL)) modelPoint(address);
+  if (MODEL) modelPoint(address);
 }
 
 /** One round of a loop that waits for another thread's store. */
 export function relax(): void {
-  if (isDefined(TOKIWA_MODEL)) modelRelax();
+  if (MODEL) modelRelax();
 }
 
 export function loadWord(address: usize): u32 {
@@ -81,12 +84,12 @@ export function takeBits(address: usize): u64 {
  * @returns whether the time ran out. The local build cannot be woken, so there it always has.
  */
 export function waitWord(address: usize, expected: u32, timeoutNs: i64): bool {
-  if (isDefined(TOKIWA_MODEL)) return modelWait(address, expected, timeoutNs >= 0);
+  if (MODEL) return modelWait(address, expected, timeoutNs >= 0);
   if (ASC_FEATURE_THREADS) return atomic.wait<u32>(address, expected, timeoutNs) == 2;
   return true;
 }
 
 export function notifyWord(address: usize): void {
-  if (isDefined(TOKIWA_MODEL)) modelNotify(address);
+  if (MODEL) modelNotify(address);
   else if (ASC_FEATURE_THREADS) atomic.notify(address, 1);
 }

@@ -57,7 +57,9 @@ function requeue(arena: usize, index: u32, place: usize, state: u32): void {
 
 function fill(arena: usize, filled: u32, max: u32): u32 {
   let scripts = false;                                      // whether a unit for JavaScript waits in the batch
-  for (let i: u32 = 0; i < filled; i++) scripts |= !(load<u32>(arena + ARENA_BATCH + (<usize>i << 2)) & <u32>GUEST_DONE);
+  for (let i: u32 = 0; i < filled; i++) {
+    if (!(load<u32>(arena + ARENA_BATCH + (<usize>i << 2)) & <u32>GUEST_DONE)) scripts = true;
+  }
   let states = <usize>load<u32>(arena + ARENA_STATES);
   let ring = <usize>load<u32>(arena + ARENA_RING);
   let mask = load<u32>(arena + ARENA_CAPACITY) - 1;
@@ -117,7 +119,12 @@ function pollGuest(arena: usize, index: u32, state: u32): bool {
   return false;
 }
 
-/** After a guest trapped out of exchange(): ends the unit that was being polled. @returns its handle, or -1. */
+/**
+ * After a guest trapped out of exchange(): ends the unit that was being polled. The batch before it is
+ * settled, so the next call is exchange(arena, 0, max); it also delivers the guests that ended before the trap.
+ *
+ * @returns its handle, or -1
+ */
 export function guestFailed(arena: usize): i32 {
   const handle = load<i32>(arena + ARENA_CURRENT);
   if (handle == NIL) return NIL;

@@ -8,6 +8,7 @@
 // Entries lie in arrays of 512 bytes, not in linked lists: firing reads memory in order, and a
 // cancel finds its entry through the timer and leaves a NIL. A chunk without live entries leaves
 // its slot at once, so an occupied slot always has a live entry. Chunks are aligned to their size.
+// The price: one timer that stays while its neighbours are cancelled keeps 512 bytes until its slot is emptied.
 //
 // TICK ≤ when of every entry. An entry is on the level of the highest six bits in which its tick
 // differs from TICK (levelOf), hence: levels are in order of time; when a slot is emptied downwards all

@@ -1,9 +1,11 @@
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import {
   ARENA_BYTES, ARENA_CAPACITY, ARENA_CHUNK_REGIONS, ARENA_STATES, ARENA_TIMERS, ARENA_TIMER_CAPACITY, INBOX_FIRST_SHIFT,
   INBOX_SEGMENTS, INBOX_SEGMENT_COUNT, REGION_MIN, TIMER_BYTES, UNIT_BYTES,
 } from "../assembly/layout.ts";
-import { Arena, type Exports, FLAVORS, HEAP_BASE, instantiate, makeMemory, Random } from "./core_arena.ts";
+import { Arena, coreBytes, type Exports, FLAVORS, HEAP_BASE, instantiate, makeMemory, Random } from "./core_arena.ts";
 import { seed } from "./support/lanes.ts";
 
 /** Every region an arena holds, as [start, end]. */
@@ -86,6 +88,26 @@ describe(`regions (TOKIWA_SEED=${seed})`, () => {
     for (let i = 0; i < 30; i++) arenas.push(core.arenaNew(64 << i % 8));
     expectDisjoint(memory, arenas);
     expect(new Uint8Array(memory.buffer, theirs, 3 * 65536).every((byte) => byte === 0xa5)).toBe(true);
+  });
+});
+
+describe("with real threads", () => {
+  test("arenas made and freed at once by three threads never share a region", { timeout: 30_000 }, async () => {
+    const memory = makeMemory("shared");
+    instantiate("shared", memory).heapInit(HEAP_BASE);
+    const next = (worker: Worker): Promise<number[]> =>
+      new Promise((resolve, reject) => void worker.once("message", resolve).once("error", reject));
+    const workers = Array.from(
+      { length: 3 },
+      () =>
+        new Worker(fileURLToPath(new URL("./core_allocator.mjs", import.meta.url)), {
+          workerData: { bytes: coreBytes("shared"), memory, heap: HEAP_BASE, rounds: 2_000 },
+          execArgv: [],
+        }),
+    );
+    await Promise.all(workers.map(next));
+    for (const worker of workers) worker.postMessage("go");
+    expectDisjoint(memory, (await Promise.all(workers.map(next))).flat());
   });
 });
 
