@@ -34,6 +34,9 @@ export {
 } from "./runtime.ts";
 export type { DriveState, Lane, RuntimeMetrics } from "./scheduler/current-thread.ts";
 export type { HistogramSnapshot } from "./scheduler/histogram.ts";
+export { Mutex, MutexGuard } from "./sync/mutex.ts";
+export { RwLock, type RwLockOptions, RwLockReadGuard, RwLockWriteGuard } from "./sync/rw-lock.ts";
+export { Semaphore, SemaphorePermit } from "./sync/semaphore.ts";
 export { lazy } from "./task/lazy.ts";
 export { type TaskLocal, taskLocal } from "./task/local.ts";
 export { fromEvent, fromPromise } from "./task/promise.ts";

@@ -7,20 +7,47 @@
 //
 // Served means out of the queue, before the waiter has been polled again. One that is dropped in
 // between must give back what it was handed, or pass it on: that is up to each primitive.
+//
+// A future that hardly ever waits, and is made by the million, has a Place instead, once it has to wait.
 
 import { Operation, type Waker } from "../future.ts";
 
-/** A future that can stand in a `WaiterQueue`. */
-export abstract class Waiter<T> extends Operation<T> {
+/** What stands in a `WaiterQueue`. */
+export interface Linked {
   /** Of the poll that was pending last. Stays after the waiter was served, until `wakeUp()`. */
+  waker: Waker | null;
+  isLinked: boolean;
+  /** How often `wakeAll()` had been called when it was put in. */
+  epoch: number;
+  before: Linked | null;
+  after: Linked | null;
+  /** Wakes whoever polled last, once. */
+  wakeUp(): void;
+}
+
+/** A future that can stand in a `WaiterQueue`. */
+export abstract class Waiter<T> extends Operation<T> implements Linked {
   waker: Waker | null = null;
   isLinked = false;
-  /** How often `wakeAll()` had been called when it was put in. */
   epoch = 0;
-  before: Waiter<unknown> | null = null;
-  after: Waiter<unknown> | null = null;
+  before: Linked | null = null;
+  after: Linked | null = null;
 
-  /** Wakes whoever polled this last, once. */
+  wakeUp(): void {
+    const { waker } = this;
+    this.waker = null;
+    waker?.wake();
+  }
+}
+
+/** The place of a future in a `WaiterQueue`, made when it has to wait. */
+export class Place implements Linked {
+  waker: Waker | null = null;
+  isLinked = false;
+  epoch = 0;
+  before: Linked | null = null;
+  after: Linked | null = null;
+
   wakeUp(): void {
     const { waker } = this;
     this.waker = null;
@@ -29,7 +56,7 @@ export abstract class Waiter<T> extends Operation<T> {
 }
 
 /** First in, first out; any waiter may leave from the middle. */
-export class WaiterQueue<W extends Waiter<unknown>> {
+export class WaiterQueue<W extends Linked> {
   first: W | null = null;
   last: W | null = null;
   epoch = 0;
