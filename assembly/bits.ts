@@ -12,6 +12,8 @@ export function generationOf(handle: u32): u32 {
 }
 
 /** The handle of a unit with this index and state word. */
+// @ts-ignore: decorator
+@inline
 export function handleOf(index: u32, state: u32): u32 {
   return ((state & <u32>GENERATION_MASK) >>> <u32>HANDLE_TO_STATE) | index;
 }

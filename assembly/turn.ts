@@ -100,6 +100,8 @@ function fill(arena: usize, filled: u32, max: u32): u32 {
 }
 
 /** @returns whether the unit ended, and JavaScript must learn of it. */
+// @ts-ignore: decorator
+@inline
 function pollGuest(arena: usize, index: u32, state: u32): bool {
   const handle = handleOf(index, state);
   store<u32>(statePtr(arena, index), (state & ~NOTIFIED) | <u32>HELD);
