@@ -9,7 +9,7 @@ import {
   HELD, INBOX_SEGMENTS, INBOX_SEGMENT_COUNT, LAYOUT_VERSION, NIL, NOTIFIED, UNITS_MAX, UNITS_MIN,
 } from "./layout";
 import { exponentOf, handleOf, indexOf } from "./bits";
-import { formatHeap, giveRegion, takeRegion } from "./region";
+import { formatHeap, formatHeapWithin, giveRegion, takeRegion } from "./region";
 import { argPtr, freeUnits, growUnits, initUnits, segmentBytes, statePtr, takeSlot } from "./slab";
 import { complete, isLive as isUnitLive, notify } from "./state";
 import { flushDeferred, push, pushDeferred, readyCount } from "./queue";
@@ -25,6 +25,12 @@ let heap: usize = 0;
 /** Makes everything from `base` to the end of the memory, and what it grows by, the core's. Once per memory. */
 export function heapInit(base: u32): void {
   formatHeap(base);
+  heap = base;
+}
+
+/** As heapInit(), for `bytes` bytes that the memory's owner allocated: the core never grows that memory. */
+export function heapInitWithin(base: u32, bytes: u32): void {
+  formatHeapWithin(base, bytes);
   heap = base;
 }
 

@@ -52,6 +52,7 @@ export const WOKEN = 2;
 export const HEAP_LOCK = 0; //         u32, 1 while a thread is inside
 export const HEAP_NEXT = 4; //         u32, first byte never given out
 export const HEAP_LEFT = 8; //         u32, bytes from there on
+export const HEAP_FIXED = 12; //       u32, 1 if the memory is another's, and must not be grown here
 export const HEAP_FREE = 64; //        32 x u32, lists of free regions by the exponent of their size
 export const HEAP_BYTES = HEAP_FREE + 32 * 4;
 export const REGION_SHIFT = 10; //     the smallest region is 1 KiB; all are aligned to it

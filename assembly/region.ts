@@ -11,18 +11,28 @@
 // If someone else grew the memory in between, the rest of the old span is abandoned.
 
 import {
-  GROW_PAGES, HEAP_BYTES, HEAP_FREE, HEAP_LEFT, HEAP_LOCK, HEAP_NEXT, PAGE_SHIFT, REGION_MIN, REGION_SHIFT,
+  GROW_PAGES, HEAP_BYTES, HEAP_FIXED, HEAP_FREE, HEAP_LEFT, HEAP_LOCK, HEAP_NEXT, PAGE_SHIFT, REGION_MIN, REGION_SHIFT,
 } from "./layout";
 import { relax, replaceWord, storeWord } from "./sync";
 import { exponentOf } from "./bits";
 
 /** Makes everything from `heap` to the end of the memory ours. One thread, before all others. */
 export function formatHeap(heap: usize): void {
+  // 0 when the memory is 4 GiB: the distances are right all the same.
+  format(heap, <u32>memory.size() << <u32>PAGE_SHIFT);
+}
+
+/** As formatHeap(), for `bytes` bytes of somebody else's memory, which is never grown here. */
+export function formatHeapWithin(heap: usize, bytes: u32): void {
+  format(heap, <u32>heap + bytes);
+  store<u32>(heap + HEAP_FIXED, 1);
+}
+
+function format(heap: usize, end: u32): void {
   memory.fill(heap, 0, HEAP_BYTES);
-  const next = (heap + HEAP_BYTES + REGION_MIN - 1) & ~(REGION_MIN - 1);
-  const end = <u32>memory.size() << <u32>PAGE_SHIFT;       // 0 when the memory is 4 GiB: the distance is right all the same
-  store<u32>(heap + HEAP_NEXT, <u32>next);
-  store<u32>(heap + HEAP_LEFT, end == 0 || <u32>next < end ? end - <u32>next : 0);
+  const next = <u32>(heap + HEAP_BYTES + REGION_MIN - 1) & ~(REGION_MIN - 1);
+  store<u32>(heap + HEAP_NEXT, next);
+  store<u32>(heap + HEAP_LEFT, end == 0 || next < end ? end - next : 0);
 }
 
 /** @returns the address of at least `bytes` bytes with whatever they held before, or 0: out of memory. */
@@ -52,6 +62,7 @@ function takeFresh(heap: usize, bytes: u32): usize {
   let next = load<u32>(heap + HEAP_NEXT);
   let left = load<u32>(heap + HEAP_LEFT);
   if (left < bytes) {
+    if (load<u32>(heap + HEAP_FIXED)) return 0;
     let pages: i32 = max<i32>(<i32>((bytes - left + 0xffff) >> <u32>PAGE_SHIFT), GROW_PAGES);
     let before = memory.grow(pages);
     if (before < 0) {

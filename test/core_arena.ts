@@ -8,6 +8,7 @@ export const FLAVORS: readonly Flavor[] = ["local", "shared"];
 
 export interface Exports {
   heapInit(base: number): void;
+  heapInitWithin(base: number, bytes: number): void;
   heapAttach(base: number): void;
   arenaNew(capacity: number): number;
   arenaFree(a: number): void;

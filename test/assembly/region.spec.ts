@@ -1,5 +1,5 @@
 import { HEAP_BYTES, HEAP_LEFT, HEAP_NEXT, REGION_MIN } from "../../assembly/layout";
-import { formatHeap, giveRegion, takeRegion } from "../../assembly/region";
+import { formatHeap, formatHeapWithin, giveRegion, takeRegion } from "../../assembly/region";
 import { newHeap } from "./support";
 
 let heap: usize = 0;
@@ -42,6 +42,21 @@ describe("the region allocator", () => {
     const region = takeRegion(heap, 1 << 21);
     expect(region > theirs).toBe(true);
     expect<u8>(load<u8>(theirs)).toBe(77);
+  });
+
+  it("stays within somebody else's memory", () => {
+    formatHeapWithin(heap, 10_000);
+    const pages = memory.size();
+    const last = heap + 10_000;
+    let taken: u32 = 0;
+    for (let region = takeRegion(heap, 1024); region != 0; region = takeRegion(heap, 1024)) {
+      expect(region + 1024 <= last).toBe(true);
+      taken++;
+    }
+    expect<u32>(taken).toBe(8);
+    expect<i32>(memory.size()).toBe(pages);
+    formatHeapWithin(heap, 100);
+    expect<usize>(takeRegion(heap, 1)).toBe(0);
   });
 
   it("refuses more than half of the address space", () => {
