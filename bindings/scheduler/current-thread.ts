@@ -117,6 +117,7 @@ export class CurrentThread implements TaskScheduler {
   #onIdle: (() => void) | undefined;
   readonly #entry: () => void;
   readonly #microEntry: () => void;
+  readonly #timerEntry: () => void;
 
   #alive = 0;
   #spawned = 0;
@@ -138,6 +139,7 @@ export class CurrentThread implements TaskScheduler {
     if (options.startPaused) this.clock.pause();
     this.#entry = bindContext(() => this.#enterFromHost());
     this.#microEntry = bindContext(() => this.#enterFromMicrotask());
+    this.#timerEntry = bindContext(() => this.#enterFromTimer());
   }
 
   now(): number {
@@ -282,7 +284,7 @@ export class CurrentThread implements TaskScheduler {
     if (this.#timer !== undefined && this.#timerTick <= next) return;   // it fires early, finds nothing, and is armed again
     this.#stopTimer();
     this.#timerTick = next;
-    this.#timer = startTimer(this.#entry, Math.max(0, Math.ceil(next - this.clock.at(now))));
+    this.#timer = startTimer(this.#timerEntry, Math.max(0, Math.ceil(next - this.clock.at(now))));
   }
 
   #stopTimer(): void {
@@ -328,6 +330,13 @@ export class CurrentThread implements TaskScheduler {
     this.drive(Infinity, this.#options.timeSlice);
   }
 
+  /** The host's timer has fired, and early perhaps: it is gone, and armed again if the wheel still waits. */
+  #enterFromTimer(): void {
+    this.#timer = undefined;
+    this.#timerTick = Infinity;
+    this.#enterFromHost();
+  }
+
   #enterFromMicrotask(): void {
     this.#microDrives++;
     if (this.#microDrives === 2) {
@@ -346,7 +355,7 @@ export class CurrentThread implements TaskScheduler {
     this.#isDriving = true;
     this.#isScheduled = false;
     if (!hasAsyncContext) lastDriven = this;
-    if (this.#timer !== undefined && this.clock.now() >= this.#timerTick) this.#stopTimer();   // it has fired, or is about to for nothing
+    if (this.#timer !== undefined && this.clock.now() >= this.#timerTick) this.#stopTimer();   // it is about to fire for nothing
     context.reactor = this;
     context.scope = context.locals = context.task = null;
     const start = monotonicNow();
