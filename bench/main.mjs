@@ -43,6 +43,7 @@ async function findCases() {
     if (!group.isDirectory() || ["lib", "node_modules", "results"].includes(group.name)) continue;
     for (const file of readdirSync(join(HERE, group.name)).filter((name) => name.endsWith(".mjs")).sort()) {
       const path = join(HERE, group.name, file);
+      if (file === "main.mjs") continue;                   // a program of its own, see its header
       const { default: cases } = await import(pathToFileURL(path).href);
       if (!Array.isArray(cases)) continue;                 // a helper of the cases beside it
       for (const one of cases) found.push({ id: `${group.name}/${one.name}`, one: checkCase(one, path) });

@@ -15,8 +15,8 @@
 //       sides: {
 //         generator: async () => {         // runs in a process of its own: import inside, nothing is shared
 //           const { run } = await import("../lib/tokiwa.mjs");
-//           return { run: () => ..., close: () => ... };      // run() may return a promise; close is optional
-//         },
+//           return { run: () => ... };     // run() may return a promise. before() and after() are optional: they
+//         },                               // surround each run() and are not measured; they may be async
 //         "array queue": () => ({ run: () => ... }),
 //       },
 //       skip: { generator: () => "why not here" },            // optional: a reason, or undefined
@@ -31,8 +31,6 @@
 //   kind: "value"                          // run() returns the result itself (bytes, for instance), in `unit`
 //   fresh: true                            // a new process for every turn, run() once in it, no warm-up
 //   turns: 9                               // default: 15, with --quick 5
-
-/** @typedef {{ run(): unknown, close?(): void }} Side */
 
 export const DEFAULT_TURNS = 15;
 export const QUICK_TURNS = 5;

@@ -18,18 +18,22 @@ const cpuNs = () => {
 /** Calls run() until `ms` of CPU time, or four times as much wall time, are used. */
 async function calls(side, one, ms) {
   let runs = 0;
-  const wallStart = process.hrtime.bigint();
-  const start = cpuNs();
-  const until = start + ms * 1e6;
-  const wallUntil = wallStart + BigInt(ms * 4e6);
+  let ns = 0;
+  let wallNs = 0;
   do {
+    const prepared = side.before?.();
+    if (isThenable(prepared)) await prepared;
+    const wallStart = process.hrtime.bigint();
+    const start = cpuNs();
     let answer = side.run();
     if (isThenable(answer)) answer = await answer;
+    ns += cpuNs() - start;
+    wallNs += Number(process.hrtime.bigint() - wallStart);
     if (answer !== one.answer) throw new Error(`${caseName} of ${sideName} answered ${String(answer)}, expected ${String(one.answer)}`);
     runs++;
-  } while (cpuNs() < until && process.hrtime.bigint() < wallUntil);
-  const ns = cpuNs() - start;
-  const wallNs = Number(process.hrtime.bigint() - wallStart);
+    const cleaned = side.after?.();
+    if (isThenable(cleaned)) await cleaned;
+  } while (ns < ms * 1e6 && wallNs < ms * 4e6);
   return { ns: ns / runs / one.ops, wallNs: wallNs / runs / one.ops, runs };
 }
 
