@@ -12,6 +12,7 @@
 // call back on the caller's stack.
 
 import {
+  BORROW,
   context,
   COOP_BUDGET,
   describeFuture,
@@ -206,7 +207,7 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
   cancel(reason: unknown): void {
     if (this.handle >= 0) this.scheduler.release(this);
     try {
-      this.future[Symbol.dispose]();
+      drop(this.future);
     } catch (error) {
       reason = error;
     }
@@ -214,7 +215,7 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
   }
 
   #giveUp(reason: unknown): void {
-    this.future[Symbol.dispose]();
+    drop(this.future);
     this.#settle(reason, false);
   }
 
@@ -291,6 +292,11 @@ class FreeAwait extends Await implements Waker {
     this.#isDone = true;
     microtask(() => (ok ? this.fulfil(value) : this.fail(value)));
   }
+}
+
+/** Drops what is awaited; a receiver is only borrowed by an await and stays as it is. */
+function drop(future: Future<unknown>): void {
+  if ((future as { [BORROW]?: unknown })[BORROW] === undefined) future[Symbol.dispose]();
 }
 
 /** Awaits `future` on behalf of `scope`, or of nobody. */
