@@ -102,6 +102,17 @@ export class SendError<T = unknown> extends TokiwaError {
   }
 }
 
+/** The time given to `sendTimeout()` ran out first. The message is in `value`, and was not sent. */
+export class SendTimeoutError<T = unknown> extends TimeoutError {
+  /** The message that was not sent. */
+  readonly value: T;
+
+  constructor(value: T) {
+    super("the channel stayed full until the deadline");
+    this.value = value;
+  }
+}
+
 /** `trySend()` found the channel full (`TOKIWA_FULL`) or closed (`TOKIWA_CLOSED`). */
 export class TrySendError<T = unknown> extends SendError<T> {
   override get name(): string {

@@ -217,7 +217,7 @@ export abstract class Operation<T> implements Future<T> {
     return { done: true, value: value as T };
   }
 
-  throw(error: unknown): never {
+  throw(error: unknown): IteratorResult<Suspend, T> {
     this[Symbol.dispose]();
     throw error;
   }

@@ -9,6 +9,7 @@ export {
   OptionError,
   RecvError,
   SendError,
+  SendTimeoutError,
   SetError,
   TimeoutError,
   TokiwaError,
@@ -37,6 +38,9 @@ export type { HistogramSnapshot } from "./scheduler/histogram.ts";
 export { Mutex, MutexGuard } from "./sync/mutex.ts";
 export { RwLock, type RwLockOptions, RwLockReadGuard, RwLockWriteGuard } from "./sync/rw-lock.ts";
 export { Semaphore, SemaphorePermit } from "./sync/semaphore.ts";
+export { mpsc, Permit, Receiver, Sender, WeakSender } from "./sync/mpsc.ts";
+export { oneshot, OneshotReceiver, OneshotSender } from "./sync/oneshot.ts";
+export { unboundedMpsc, UnboundedReceiver, UnboundedSender, WeakUnboundedSender } from "./sync/unbounded.ts";
 export { lazy } from "./task/lazy.ts";
 export { type TaskLocal, taskLocal } from "./task/local.ts";
 export { fromEvent, fromPromise } from "./task/promise.ts";

@@ -3,6 +3,7 @@
 import { TimeoutError } from "../errors.ts";
 import { type Awaitable, context, describeFuture, type Future, Operation, PENDING, UNLIMITED, type Waker } from "../future.ts";
 import { checkDuration } from "../options.ts";
+import { installLimit } from "../sync/limit.ts";
 import { operand } from "../task/promise.ts";
 import { checkInstant, type Instant } from "./instant.ts";
 import { sleep, type Sleep, sleepUntil } from "./sleep.ts";
@@ -69,3 +70,5 @@ export function timeoutAt<T>(deadline: Instant, future: Awaitable<T>): Future<T>
   checkInstant("deadline", deadline);
   return new Timeout(operand("future", future), sleepUntil(deadline));
 }
+
+installLimit(timeout);

@@ -1,0 +1,137 @@
+// unboundedMpsc: as mpsc, without a bound: sending never waits, and a slow receiver costs memory.
+
+import { SendError, TokiwaError } from "../errors.ts";
+import type { Future } from "../future.ts";
+import { Channel, Closed, Handle, UNBOUNDED } from "./channel.ts";
+import { ChannelReceiver } from "./receiver.ts";
+import { writable } from "./stream.ts";
+
+/** The sending half of an unbounded channel. */
+export class UnboundedSender<T> implements Disposable {
+  readonly #handle: Handle<T>;
+
+  /** @internal */
+  constructor(channel: Channel<T>) {
+    this.#handle = new Handle(channel);
+  }
+
+  /**
+   * Sends at once.
+   *
+   * @throws {SendError} `TOKIWA_CLOSED`, with the message in `value`, when the receiver or this sender is closed
+   */
+  send(value: T): void {
+    const handle = this.#handle;
+    if (handle.isClosed || handle.channel.isClosed) throw new SendError(value);
+    handle.channel.push(value);
+  }
+
+  /** Waits until the receiver is closed. Cancel safe. */
+  closed(): Future<void> {
+    return new Closed(this.#handle.channel);
+  }
+
+  /** @throws {TokiwaError} `TOKIWA_CLOSED` when this sender was closed */
+  clone(): UnboundedSender<T> {
+    const { channel } = this.#handle;
+    if (this.#handle.isClosed) throw new TokiwaError("TOKIWA_CLOSED", "this sender was closed: clone it before, or keep a weak one");
+    channel.senders++;
+    return new UnboundedSender(channel);
+  }
+
+  /** A handle that does not keep the channel open. */
+  downgrade(): WeakUnboundedSender<T> {
+    return new WeakUnboundedSender(this.#handle.channel);
+  }
+
+  sameChannel(other: UnboundedSender<T>): boolean {
+    return this.#handle.channel === other.#handle.channel;
+  }
+
+  /** Gives this sender up; the receiver's end comes with the last one. Idempotent. */
+  close(): void {
+    this.#handle.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Whether a message sent now would be refused. */
+  get isClosed(): boolean {
+    return this.#handle.isShut;
+  }
+
+  get strongCount(): number {
+    return this.#handle.channel.senders;
+  }
+
+  get weakCount(): number {
+    return this.#handle.channel.weaks;
+  }
+
+  /** A stream into the channel, which owns this sender. It never holds its writer back. */
+  toWeb(): WritableStream<T> {
+    return writable(
+      (value: T) => this.send(value),
+      () => this.close(),
+    );
+  }
+}
+
+/** A sender that does not keep the channel open, made by `downgrade()`. */
+export class WeakUnboundedSender<T> implements Disposable {
+  readonly #channel: Channel<T>;
+  #isClosed = false;
+
+  /** @internal */
+  constructor(channel: Channel<T>) {
+    this.#channel = channel;
+    channel.weaks++;
+  }
+
+  /** A sender, or `undefined` when all senders are closed. */
+  upgrade(): UnboundedSender<T> | undefined {
+    const channel = this.#channel;
+    if (this.#isClosed || channel.senders === 0) return undefined;
+    channel.senders++;
+    return new UnboundedSender(channel);
+  }
+
+  clone(): WeakUnboundedSender<T> {
+    return new WeakUnboundedSender(this.#channel);
+  }
+
+  /** Gives this handle up. Idempotent. */
+  close(): void {
+    if (!this.#isClosed) this.#channel.weaks--;
+    this.#isClosed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  get strongCount(): number {
+    return this.#channel.senders;
+  }
+
+  get weakCount(): number {
+    return this.#channel.weaks;
+  }
+}
+
+/** The receiving half of an unbounded channel. */
+export class UnboundedReceiver<T> extends ChannelReceiver<T> {}
+
+/**
+ * A channel whose senders never wait. Prefer `mpsc(capacity)` wherever the producer can be faster than the consumer for long.
+ *
+ * @example
+ * const [tx, rx] = unboundedMpsc<string>();
+ * socket.onmessage = (event) => tx.send(event.data);
+ */
+export function unboundedMpsc<T>(): [UnboundedSender<T>, UnboundedReceiver<T>] {
+  const channel = new Channel<T>(UNBOUNDED);
+  return [new UnboundedSender(channel), new UnboundedReceiver(channel)];
+}
