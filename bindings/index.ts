@@ -35,12 +35,14 @@ export {
 } from "./runtime.ts";
 export type { DriveState, Lane, RuntimeMetrics } from "./scheduler/current-thread.ts";
 export type { HistogramSnapshot } from "./scheduler/histogram.ts";
+export { broadcast, BroadcastReceiver, BroadcastSender, WeakBroadcastSender } from "./sync/broadcast.ts";
+export { mpsc, Permit, Receiver, Sender, WeakSender } from "./sync/mpsc.ts";
 export { Mutex, MutexGuard } from "./sync/mutex.ts";
+export { oneshot, OneshotReceiver, OneshotSender } from "./sync/oneshot.ts";
 export { RwLock, type RwLockOptions, RwLockReadGuard, RwLockWriteGuard } from "./sync/rw-lock.ts";
 export { Semaphore, SemaphorePermit } from "./sync/semaphore.ts";
-export { mpsc, Permit, Receiver, Sender, WeakSender } from "./sync/mpsc.ts";
-export { oneshot, OneshotReceiver, OneshotSender } from "./sync/oneshot.ts";
 export { unboundedMpsc, UnboundedReceiver, UnboundedSender, WeakUnboundedSender } from "./sync/unbounded.ts";
+export { watch, WatchReceiver, WatchSender } from "./sync/watch.ts";
 export { lazy } from "./task/lazy.ts";
 export { type TaskLocal, taskLocal } from "./task/local.ts";
 export { fromEvent, fromPromise } from "./task/promise.ts";

@@ -116,3 +116,29 @@ export class WaiterQueue<W extends Linked> {
     }
   }
 }
+
+/**
+ * The waits of one handle among all that stand in a queue, so that closing the handle wakes them and not
+ * everybody. There is one at most as long as no two tasks wait through the same handle.
+ */
+export class OwnWaits {
+  #last: Waiter<unknown> | null = null;
+  #isShared = false;
+
+  /** A wait of this handle was put into the queue. */
+  add(waiter: Waiter<unknown>): void {
+    const last = this.#last;
+    if (last !== null && last !== waiter && last.isLinked) this.#isShared = true;
+    this.#last = waiter;
+  }
+
+  /** Takes them out of the queue and wakes them; others may be woken for nothing. */
+  wake<W extends Waiter<unknown>>(queue: WaiterQueue<W>): void {
+    const last = this.#last as W | null;
+    if (this.#isShared) queue.wakeAll();
+    else if (last?.isLinked === true) {
+      queue.remove(last);
+      last.wakeUp();
+    }
+  }
+}
