@@ -5,17 +5,18 @@
 // the instance but the address of the heap, which is the same for all threads of a memory.
 
 import {
-  ARENA_BYTES, ARENA_CURRENT, ARENA_HEAP, ARENA_LIVE, ARENA_VERSION, COMPLETE, FN_MAX, FN_SHIFT, GUEST,
-  HELD, INBOX_SEGMENTS, INBOX_SEGMENT_COUNT, LAYOUT_VERSION, NIL, NOTIFIED, UNITS_MAX, UNITS_MIN,
+  ARENA_BYTES, ARENA_CURRENT, ARENA_HEAP, ARENA_LIVE, ARENA_VERSION, INBOX_SEGMENTS,
+  INBOX_SEGMENT_COUNT, LAYOUT_VERSION, NIL, NOTIFIED, UNITS_MAX, UNITS_MIN,
 } from "./layout";
 import { exponentOf, handleOf, indexOf } from "./bits";
 import { formatHeap, formatHeapWithin, giveRegion, takeRegion } from "./region";
-import { argPtr, freeUnits, growUnits, initUnits, segmentBytes, statePtr, takeSlot } from "./slab";
+import { freeUnits, growUnits, initUnits, segmentBytes, statePtr, takeSlot } from "./slab";
 import { complete, isLive as isUnitLive, notify } from "./state";
 import { flushDeferred, push, pushDeferred, readyCount } from "./queue";
 import * as wheel from "./wheel";
 import { drain } from "./inbox";
 import * as parking from "./park";
+import { spawnGuest } from "./guest";
 import { exchange, guestFailed as failGuest } from "./turn";
 
 let heap: usize = 0;
@@ -99,15 +100,11 @@ export function spawn(a: u32): i32 {
 /**
  * A unit at the back of the queue that the core polls itself, with `fn(arg, handle)` from its table.
  *
+ * @param flags JOINABLE and WATCHED
  * @returns its handle, or -1: full, or -2: `fn` is above 65 535
  */
-export function guestNew(a: u32, fn: u32, arg: u32): i32 {
-  if (fn > <u32>FN_MAX) return -2;
-  const handle = newUnit(a, <u32>(NOTIFIED | GUEST) | (fn << <u32>FN_SHIFT));
-  if (handle < 0) return handle;
-  store<u32>(argPtr(a, indexOf(handle)), arg);
-  push(a, indexOf(handle));
-  return handle;
+export function guestNew(a: u32, fn: u32, arg: u32, flags: u32): i32 {
+  return spawnGuest(a, fn, arg, flags);
 }
 
 function newUnit(arena: usize, bits: u32): i32 {

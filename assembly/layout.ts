@@ -10,7 +10,7 @@
 //   chunks    | region header | chunk | chunk ...    regions that never move
 
 /** Changes whenever anything below does; in the first word of every arena. */
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 export const NIL = -1;
 
@@ -25,6 +25,9 @@ export const NOTIFIED = 1; //          in exactly one of ring, undelivered batch
 export const COMPLETE = 2; //          ended, or the slot is free
 export const GUEST = 4; //             polled by the core through the table
 export const HELD = 8; //              in the batch, or a guest unit being polled: the slot must not be released
+export const JOINABLE = 16; //         a guest whose result somebody will fetch: the slot stays until then
+export const WATCHED = 32; //          JavaScript wants to learn that this guest ended
+export const CANCELLED = 64; //        a guest that gets one last poll, with its handle complemented
 export const FN_SHIFT = 8; //          bits 8-23: table index of a guest's poll function; JavaScript's own bits in other units
 export const FN_MAX = 65535;
 export const GENERATION_SHIFT = 24; // bits 24-31
@@ -42,6 +45,9 @@ export const DONE = 1 << 31; //        written by JavaScript: ended
 export const POLL_PENDING = 0;
 export const POLL_READY = 1;
 export const POLL_YIELD = 2;
+/** Results of guests that did not end by themselves. */
+export const RESULT_CANCELLED = -5;
+export const RESULT_TRAPPED = -6;
 
 // ---- the parked word
 export const RUNNING = 0;
@@ -77,7 +83,7 @@ export const ARENA_DEFER_HEAD = 48; // u32, index; rubbish while the count is 0,
 export const ARENA_DEFER_TAIL = 52; // u32, index
 export const ARENA_DEFER_COUNT = 56; // u32
 export const ARENA_BATCH_COUNT = 60; // u32
-export const ARENA_GUEST_POLLS = 64; // u32, guest polls of the last turn
+export const ARENA_GUEST_POLLS = 64; // u32, guest polls so far; wraps
 export const ARENA_CURRENT = 68; //    i32, handle of the guest unit being polled, or NIL
 
 // ---- arena: timers
@@ -95,6 +101,10 @@ export const ARENA_CHUNK_END = 124; // u32, end of that region
 export const ARENA_CHUNK_ROOM = 128; // u32, chunks, without those that are in a slot but not its last one
 export const ARENA_CHUNK_REGIONS = 132; // u32, address of the newest chunk region, or 0
 export const ARENA_CHUNK_TOTAL = 136; // u32, chunks in all
+
+// ---- arena: guests
+export const ARENA_GUESTS = 140; //    u32, guest units that are not COMPLETE
+export const ARENA_DRIVING = 144; //   u32, 1 while JavaScript drives: what is queued now will be found. Written by JavaScript
 
 // ---- arena: what other threads touch, on cache lines of its own
 export const ARENA_PARKED = 192; //    u32

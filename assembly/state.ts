@@ -5,13 +5,15 @@
 //             wake during the poll queues it again. While set, wakes are absorbed.
 //   HELD      set from delivery into the batch (or the call of a guest's poll function) until the
 //             result is settled. May be set with and without NOTIFIED.
-//   COMPLETE  set once. The slot is released when neither NOTIFIED nor HELD remains: whoever clears
-//             the last of them, or sets COMPLETE without them, releases it.
+//   JOINABLE  a guest whose result will be fetched, set at its start and cleared by joinGuest() or
+//             detachGuest() (guest.ts). CANCELLED and WATCHED are a guest's too, and only ever set.
+//   COMPLETE  set once. The slot is released when none of NOTIFIED, HELD and JOINABLE remains: whoever
+//             clears the last of them, or sets COMPLETE without them, releases it.
 //
 // A handle is live if its generation is the state's and COMPLETE is not set, which is one
 // comparison. Free slots are COMPLETE. Eight bits of generation go round after 256 uses of one slot.
 
-import { ARENA_FRESH, ARENA_LIVE, COMPLETE, GENERATION_MASK, HELD, NOTIFIED } from "./layout";
+import { ARENA_FRESH, ARENA_GUESTS, ARENA_LIVE, COMPLETE, GENERATION_MASK, GUEST, HELD, JOINABLE, NOTIFIED } from "./layout";
 import { generationOf, indexOf } from "./bits";
 import { releaseSlot, statePtr } from "./slab";
 
@@ -47,11 +49,12 @@ export function isLive(arena: usize, handle: u32): bool {
 /** Ends a live unit whose state is `state` (with changes the caller wants stored). */
 export function complete(arena: usize, index: u32, state: u32): void {
   store<u32>(arena + ARENA_LIVE, load<u32>(arena + ARENA_LIVE) - 1);
+  if (state & <u32>GUEST) store<u32>(arena + ARENA_GUESTS, load<u32>(arena + ARENA_GUESTS) - 1);
   letGo(arena, index, state | <u32>COMPLETE);
 }
 
-/** Stores a state from which NOTIFIED or HELD was cleared, or releases the slot if that was all that kept it. */
+/** Stores a state from which NOTIFIED, HELD or JOINABLE was cleared, or releases the slot if that was all that kept it. */
 export function letGo(arena: usize, index: u32, state: u32): void {
-  if ((state & <u32>(COMPLETE | NOTIFIED | HELD)) == <u32>COMPLETE) releaseSlot(arena, index, state);
+  if ((state & <u32>(COMPLETE | NOTIFIED | HELD | JOINABLE)) == <u32>COMPLETE) releaseSlot(arena, index, state);
   else store<u32>(statePtr(arena, index), state);
 }

@@ -7,13 +7,14 @@
 // units it then skips because they are COMPLETE.
 //
 // Order is that of the ring. A guest unit is polled here, so it may run only while no JavaScript
-// unit waits in the batch before it; guests that ended do wait there, flagged GUEST_DONE, until settled.
+// unit waits in the batch before it; guests that ended and are WATCHED do wait there, flagged GUEST_DONE, until settled.
 // A guest may call every export but turn() (which does nothing then), so every table address is loaded
 // again after it. If it traps, CURRENT keeps its handle and the batch count is right: see guestFailed().
 
 import {
-  ARENA_BATCH, ARENA_BATCH_COUNT, ARENA_CAPACITY, ARENA_CURRENT, ARENA_GUEST_POLLS, ARENA_HEAD, ARENA_RING, ARENA_STATES,
-  ARENA_TAIL, BATCH_MAX, COMPLETE, DONE, FN_MAX, FN_SHIFT, GUEST, GUEST_DONE, HELD, INDEX_MASK, NIL, NOTIFIED, POLL_PENDING, POLL_YIELD, YIELD,
+  ARENA_BATCH, ARENA_BATCH_COUNT, ARENA_CURRENT, ARENA_GUEST_POLLS, ARENA_CAPACITY, ARENA_HEAD, ARENA_RING, ARENA_STATES, ARENA_TAIL, BATCH_MAX,
+  CANCELLED, COMPLETE, DONE, FN_MAX, FN_SHIFT, GUEST, GUEST_DONE, HELD, INDEX_MASK, NIL, NOTIFIED, POLL_PENDING,
+  POLL_YIELD, RESULT_CANCELLED, RESULT_TRAPPED, WATCHED, YIELD,
 } from "./layout";
 import { handleOf, indexOf } from "./bits";
 import { argPtr, statePtr } from "./slab";
@@ -41,7 +42,6 @@ export function exchange(arena: usize, polled: u32, max: u32): u32 {
   let filled = count - polled;
   if (filled != 0 && polled != 0) memory.copy(batch, end, <usize>filled << 2);
   max = min<u32>(max, BATCH_MAX);
-  store<u32>(arena + ARENA_GUEST_POLLS, 0);
   if (filled < max) filled = fill(arena, filled, max);
   store<u32>(arena + ARENA_BATCH_COUNT, filled);
   return min<u32>(filled, max);
@@ -107,18 +107,34 @@ function pollGuest(arena: usize, index: u32, state: u32): bool {
   store<u32>(statePtr(arena, index), (state & ~NOTIFIED) | <u32>HELD);
   store<u32>(arena + ARENA_CURRENT, handle);
   store<u32>(arena + ARENA_GUEST_POLLS, load<u32>(arena + ARENA_GUEST_POLLS) + 1);
-  const result = call_indirect<i32>((state >> <u32>FN_SHIFT) & <u32>FN_MAX, load<u32>(argPtr(arena, index)), handle);
+  let result = call_indirect<i32>(
+    (state >> <u32>FN_SHIFT) & <u32>FN_MAX,
+    load<u32>(argPtr(arena, index)),
+    state & <u32>CANCELLED ? ~handle : handle,
+  );
   store<u32>(arena + ARENA_CURRENT, NIL);
   const after = load<u32>(statePtr(arena, index));
-  if (after & <u32>COMPLETE) letGo(arena, index, after & ~HELD);     // freed during its own poll: the caller knows
-  else if (result == POLL_PENDING) store<u32>(statePtr(arena, index), after & ~HELD);
-  else if (result == POLL_YIELD) requeue(arena, index, statePtr(arena, index), after & ~HELD);
-  else {
-    store<i32>(argPtr(arena, index), result);
-    complete(arena, index, after);                          // still HELD: until the batch word is settled
-    return true;
+  if (after & <u32>COMPLETE) {                              // freed during its own poll: the caller knows
+    letGo(arena, index, after & ~HELD);
+    return false;
   }
-  return false;
+  if (state & <u32>CANCELLED) result = RESULT_CANCELLED;
+  else if (result == POLL_PENDING) {
+    store<u32>(statePtr(arena, index), after & ~HELD);
+    return false;
+  } else if (result == POLL_YIELD) {
+    requeue(arena, index, statePtr(arena, index), after & ~HELD);
+    return false;
+  }
+  return endGuest(arena, index, after, result);
+}
+
+/** @returns whether it is WATCHED; then it stays HELD, until the batch word is settled. */
+function endGuest(arena: usize, index: u32, state: u32, result: i32): bool {
+  store<i32>(argPtr(arena, index), result);
+  const isWatched = (state & <u32>WATCHED) != 0;
+  complete(arena, index, isWatched ? state : state & ~HELD);
+  return isWatched;
 }
 
 /**
@@ -132,8 +148,8 @@ export function guestFailed(arena: usize): i32 {
   if (handle == NIL) return NIL;
   store<u32>(arena + ARENA_CURRENT, NIL);
   const index = indexOf(handle);
-  const state = load<u32>(statePtr(arena, index)) & ~HELD;
-  if (state & <u32>COMPLETE) letGo(arena, index, state);
-  else complete(arena, index, state);
+  const state = load<u32>(statePtr(arena, index));
+  if (state & <u32>COMPLETE) letGo(arena, index, state & ~HELD);
+  else endGuest(arena, index, state & ~(HELD | WATCHED), RESULT_TRAPPED);
   return handle;
 }

@@ -1,4 +1,4 @@
-// Compiles the core: assembly/ -> build/core{,.shared,.model,.debug}.wasm, and the sources that carry it
+// Compiles the core: assembly/ -> build/core{,.shared,.model,.debug}.wasm and build/guest.wasm (what guests import), and the sources that carry them
 // as base64 (bindings/generated/). Nothing is compiled twice: a stamp keeps the hash of what went in.
 //
 // A build that contains a data segment or a start function fails: every instance would apply it again over
@@ -9,7 +9,7 @@ import { main as asc } from "assemblyscript/asc";
 import { at, filesBelow, locked, put, ROOT } from "./lib.mjs";
 
 export const CORE_LIMIT = 8 * 1024;
-export const TARGETS = { local: "core.wasm", shared: "core.shared.wasm", model: "core.model.wasm", debug: "core.debug.wasm" };
+export const TARGETS = { local: "core.wasm", shared: "core.shared.wasm", model: "core.model.wasm", debug: "core.debug.wasm", guest: "guest.wasm" };
 const PUBLISHED = ["local", "shared"];
 const SECTION_NAMES = { 8: "start function", 11: "data segment" };
 
@@ -39,12 +39,12 @@ export function coreProblems(bytes) {
 function inputHash() {
   const hash = createHash("sha256");
   for (const file of filesBelow(at("assembly"))) hash.update(file).update(readFileSync(at("assembly", file)));
-  for (const file of ["asconfig.json", "scripts/build-core.mjs", "node_modules/assemblyscript/package.json"]) hash.update(readFileSync(at(file)));
+  for (const file of ["asconfig.json", "asconfig.guest.json", "scripts/build-core.mjs", "node_modules/assemblyscript/package.json"]) hash.update(readFileSync(at(file)));
   return hash.digest("hex");
 }
 
 async function compile(target) {
-  const { error, stdout, stderr } = await asc(["--config", "asconfig.json", "--target", target, "--baseDir", ROOT]);
+  const { error, stdout, stderr } = await asc(["--config", target === "guest" ? "asconfig.guest.json" : "asconfig.json", "--target", target, "--baseDir", ROOT]);
   const text = stdout.toString() + stderr.toString();
   if (text.trim()) process.stderr.write(text);
   if (error) throw new Error(`asc --target ${target}: ${error.message}`);
@@ -57,6 +57,7 @@ const bytesModule = (name, target) =>
 function writeBytes() {
   put(at("bindings/generated/core-local.ts"), bytesModule("CORE_LOCAL", "local"));
   put(at("bindings/generated/core-shared.ts"), bytesModule("CORE_SHARED", "shared"));
+  put(at("bindings/generated/guest-interface.ts"), bytesModule("GUEST_INTERFACE", "guest"));
   put(
     at("bindings/generated/core-bytes.ts"),
     `// Written by scripts/build-core.mjs.\nexport { CORE_LOCAL } from "./core-local.ts";\nexport { CORE_SHARED } from "./core-shared.ts";\n`,
