@@ -365,7 +365,7 @@ export function tk_yield(): i32 {
   return park();
 }
 
-export function tk_join(task: i32): i32 {
+export function tk_join_wait(task: i32): i32 {
   if (running == NIL && arena != 0) return refuse();
   let state = tk_join_start(task, running);
   while (state == POLL_PENDING) {
@@ -376,7 +376,7 @@ export function tk_join(task: i32): i32 {
   return state;
 }
 
-export function tk_await_block(promise: i32): i32 {
+export function tk_await_wait(promise: i32): i32 {
   if (running == NIL && arena != 0) return refuse();
   let state = tk_await_start(promise, running);
   while (state == POLL_PENDING) {

@@ -29,6 +29,9 @@ export interface CoreExports {
   timerNext(arena: number): number;
   wakeRemote(arena: number, handle: number): number;
   pages(): number;
+  guestNew(arena: number, fn: number, arg: number, flags: number): number;
+  guestFailed(arena: number): number;
+  readonly table: WebAssembly.Table;
 }
 
 /** First byte of the memory that the core formats; what is below belongs to the compiler. */

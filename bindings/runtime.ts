@@ -340,6 +340,7 @@ export class Runtime implements Disposable, AsyncDisposable {
 
   #cancelAll(): void {
     const reason = shutDownReason();
+    for (const guest of [...this.scheduler.guests]) guest.close();
     for (const root of [...this.scheduler.roots]) root.fail(reason);
     for (const task of [...this.scheduler.tasks()]) task.abort(reason);
   }

@@ -30,6 +30,9 @@ async function bundle() {
   return outputFiles.map(({ path, contents }) => ({ path: path.slice(at("dist").length + 1), contents }));
 }
 
+/** What other compilers than ours read, shipped as it is. */
+const GUEST_SOURCES = ["c", "cpp", "rust"];
+
 /** Declarations of what the entries reach. Their import paths end in .js: consumers do not allow .ts there. */
 async function declarations() {
   const config = at("build/tsconfig.types.json");
@@ -57,6 +60,9 @@ export async function build({ types = true } = {}) {
   if (entries().length === 0) throw new Error("bindings/index.ts does not exist yet: there is nothing to bundle");
   const files = await bundle();
   for (const core of ["core.wasm", "core.shared.wasm"]) files.push({ path: core, contents: readFileSync(at("build", core)) });
+  for (const folder of GUEST_SOURCES) {
+    for (const file of filesBelow(at("bindings", folder))) files.push({ path: join(folder, file), contents: readFileSync(at("bindings", folder, file)) });
+  }
   if (types) {
     removeOthers(at("build/types"), new Set());
     files.push(...(await declarations()));

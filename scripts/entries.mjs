@@ -16,6 +16,7 @@ const ENTRIES = [
   { name: "./guest", source: "guest/index.ts", out: "guest" },
   { name: "./testing", source: "testing/index.ts", out: "testing" },
   { name: null, source: "workers/entry.ts", out: "worker" },
+  { name: null, source: "cli/main.ts", out: "cli" },
 ];
 
 /** Files that are exported as they are. */

@@ -17,7 +17,23 @@
 // writes their indices, this loop clears NOTIFIED just before it polls each (a wake during the poll
 // then queues it again) and writes what came of it back, to be settled by the next `turn()`.
 
-import { ARENA_BATCH, ARENA_ELAPSED, ARENA_STATES, ARENA_TIMER_COUNT, BATCH_MAX, INDEX_MASK, NOTIFIED } from "../../assembly/layout.ts";
+import {
+  ARENA_ARGS,
+  ARENA_BATCH,
+  ARENA_CURRENT,
+  ARENA_DRIVING,
+  ARENA_ELAPSED,
+  ARENA_GUEST_POLLS,
+  ARENA_GUESTS,
+  ARENA_STATES,
+  ARENA_TIMER_COUNT,
+  BATCH_MAX,
+  FN_MAX,
+  FN_SHIFT,
+  GUEST_DONE,
+  INDEX_MASK,
+  NOTIFIED,
+} from "../../assembly/layout.ts";
 import { Clock } from "../clock.ts";
 import { type Core, type CoreExports, localCore } from "../core.ts";
 import { JoinError } from "../errors.ts";
@@ -80,6 +96,16 @@ export interface RuntimeMetrics {
   readonly pollTimes: HistogramSnapshot;
 }
 
+/** A guest module as its scheduler sees it (guest/). Its poll tasks are run by the core, inside `turn()`. */
+export interface GuestHost {
+  /** Before a drive: what the guest's stack pointer has to be after a trap. */
+  enter(): void;
+  /** Whether the task that trapped is this guest's; if so, it deals with it. */
+  trapped(handle: number, fn: number, error: unknown): boolean;
+  /** The runtime is closing: ends all tasks of the guest. */
+  close(): void;
+}
+
 /** One poll in so many is timed for `metrics()`: two clock reads for each would double the cost of a poll. */
 const POLL_SAMPLE = 61;
 
@@ -100,6 +126,12 @@ export class CurrentThread implements TaskScheduler {
   onFailed: ((error: unknown) => void) | undefined;
   isClosed = false;
 
+  /** The guest modules attached here. */
+  readonly guests = new Set<GuestHost>();
+  /** Who wants to learn that a guest's task ended, by the task's index. */
+  readonly guestWatchers = new Map<number, (result: number) => void>();
+  /** JavaScript tasks that stand for a guest's task: it would be counted twice. */
+  guestMirrors = 0;
   readonly #core: Core;
   readonly #calls: CoreExports;
   readonly #arena: number;
@@ -142,6 +174,15 @@ export class CurrentThread implements TaskScheduler {
     this.#timerEntry = bindContext(() => this.#enterFromTimer());
   }
 
+  /** For guests, which share the tables. */
+  get core(): Core {
+    return this.#core;
+  }
+
+  get arena(): number {
+    return this.#arena;
+  }
+
   now(): number {
     return this.clock.now();
   }
@@ -151,8 +192,13 @@ export class CurrentThread implements TaskScheduler {
     return this.#core.f64[(this.#arena + ARENA_ELAPSED) >> 3] as number;
   }
 
+  /** Tasks that have not ended, the guests' among them. */
   get alive(): number {
-    return this.#alive;
+    return this.#alive - this.guestMirrors + this.#word(ARENA_GUESTS);
+  }
+
+  #word(offset: number): number {
+    return this.isClosed ? 0 : (this.#core.i32[(this.#arena + offset) >> 2] as number);
   }
 
   get isDriving(): boolean {
@@ -269,6 +315,11 @@ export class CurrentThread implements TaskScheduler {
     return (waker as Unit).scheduler === this && (waker as Unit).handle >= 0;
   }
 
+  /** A guest has set a timer outside of a drive. */
+  timerStarted(tick: number): void {
+    this.#timersChanged(tick);
+  }
+
   #timersChanged(tick: number): void {
     if (tick < this.#timerTick || this.clock.isPaused) this.schedule();
   }
@@ -354,6 +405,9 @@ export class CurrentThread implements TaskScheduler {
     const { waker, unit, verdict, budget, task, reactor, scope, locals } = context;
     this.#isDriving = true;
     this.#isScheduled = false;
+    const driving = (this.#arena + ARENA_DRIVING) >> 2;
+    this.#core.i32[driving] = 1;
+    for (const guest of this.guests) guest.enter();
     if (!hasAsyncContext) lastDriven = this;
     if (this.#timer !== undefined && this.clock.now() >= this.#timerTick) this.#stopTimer();   // it is about to fire for nothing
     context.reactor = this;
@@ -385,6 +439,7 @@ export class CurrentThread implements TaskScheduler {
       context.scope = scope;
       context.locals = locals;
       this.#isDriving = false;
+      if (!this.isClosed) this.#core.i32[driving] = 0;
       this.#polls += polls;
       this.#drives++;
     }
@@ -412,15 +467,31 @@ export class CurrentThread implements TaskScheduler {
     const units = this.#units;
     const batch = (arena + ARENA_BATCH) >> 2;
     const statesWord = (arena + ARENA_STATES) >> 2;
+    const guestWord = (arena + ARENA_GUEST_POLLS) >> 2;
     let total = 0;
     let polled = 0;
     try {
       while (total < limit && !this.isClosed) {
-        const count = calls.turn(arena, polled, Math.min(limit - total, BATCH_MAX));
+        const done = polled;
         polled = 0;
-        if (count === 0) break;
+        const guestPolls = core.i32[guestWord] as number;
+        let count = 0;
+        try {
+          count = calls.turn(arena, done, Math.min(limit - total, BATCH_MAX));
+        } catch (error) {
+          this.#guestTrapped(error);
+        }
+        const polledGuests = ((core.i32[guestWord] as number) - guestPolls) | 0;
+        if (count === 0 && polledGuests === 0) break;
+        total += polledGuests;
         for (let i = 0; i < count; i++) {
           const index = core.i32[batch + i] as number;
+          if ((index & GUEST_DONE) !== 0) {
+            polled = i + 1;
+            total--;                                       // counted when the core polled it
+            this.#guestEnded(index & INDEX_MASK);
+            continue;
+          }
           const unit = units[index];
           polled = i + 1;
           core.i32[((core.i32[statesWord] as number) >>> 2) + index]! &= ~NOTIFIED;
@@ -444,6 +515,23 @@ export class CurrentThread implements TaskScheduler {
       context.budget = UNLIMITED;
     }
     return total;
+  }
+
+  #guestEnded(index: number): void {
+    const watcher = this.guestWatchers.get(index);
+    if (watcher === undefined) return;
+    this.guestWatchers.delete(index);
+    watcher(this.#core.i32[((this.#word(ARENA_ARGS) >>> 0) >> 2) + index] as number);
+  }
+
+  /** A guest trapped, or threw, in its poll: that ends its task and nothing else. */
+  #guestTrapped(error: unknown): void {
+    const index = this.#word(ARENA_CURRENT) & INDEX_MASK;
+    const state = this.#core.i32[((this.#word(ARENA_STATES) >>> 0) >> 2) + index] as number;
+    const handle = this.#calls.guestFailed(this.#arena);
+    if (handle < 0) throw error;
+    for (const guest of this.guests) if (guest.trapped(handle, (state >> FN_SHIFT) & FN_MAX, error)) return;
+    reportUnhandled(error);
   }
 
   #timed(unit: Unit): number {
@@ -539,6 +627,7 @@ export class CurrentThread implements TaskScheduler {
       task.forceEnd(new JoinError("TOKIWA_SHUT_DOWN", `task ${task.label} was still suspended when the runtime shut down`));
     }
     reportFailures(this);
+    for (const guest of [...this.guests]) guest.close();
     this.#stopTimer();
     this.isClosed = true;
     if (this.#isDriving) macrotask(() => this.#calls.arenaFree(this.#arena));   // the drive on the stack still uses it
@@ -554,18 +643,17 @@ export class CurrentThread implements TaskScheduler {
     return {
       more: this.isReady,
       nextTimeout: next === Infinity ? null : Math.max(0, next - this.clock.now()),
-      alive: this.#alive,
+      alive: this.alive,
     };
   }
 
   metrics(): RuntimeMetrics {
-    const word = (offset: number): number => (this.isClosed ? 0 : (this.#core.i32[(this.#arena + offset) >> 2] as number));
     return {
-      tasksAlive: this.#alive,
+      tasksAlive: this.alive,
       tasksSpawned: this.#spawned,
       polls: this.#polls,
       queueDepth: this.isClosed ? 0 : this.#calls.ready(this.#arena),
-      timers: word(ARENA_TIMER_COUNT),
+      timers: this.#word(ARENA_TIMER_COUNT),
       drives: this.#drives,
       longestSlice: this.#longestSlice,
       sliceTimes: this.#sliceTimes.snapshot(),

@@ -1,0 +1,14 @@
+// What tk_* functions return, as in tokiwa.h. Positive results of tasks are their own.
+
+export const TK_PENDING = 0;
+export const TK_READY = 1;
+export const TK_EINVAL = -1;
+export const TK_ENOMEM = -2;
+export const TK_ESTALE = -3;
+export const TK_EWOULDBLOCK = -4;
+export const TK_ECANCELED = -5;
+export const TK_ETRAP = -6;
+export const TK_ECLOSED = -7;
+export const TK_EREJECTED = -8;
+export const TK_ELIMIT = -9;
+export const TK_ENOSYS = -10;

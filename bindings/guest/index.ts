@@ -1,0 +1,5 @@
+// tokiwa/guest: Wasm modules whose tasks run on a runtime. Public names only.
+
+export { attach, type AttachOptions, type EmscriptenFactory, type EmscriptenModule, type Guest, guestImports } from "./attach.ts";
+export type { EmscriptenAccess } from "./access.ts";
+export type { GuestImports } from "./binding.ts";

@@ -1,0 +1,62 @@
+// Compiles the guests of the tests: test/guests/<language> -> test/guests/fixtures. The results are committed, so that
+// `npm test` needs only npm; the lanes emcc, cpp and rust check, where the compilers are, that they come out the same.
+//
+//   node scripts/build-guests.mjs [--to folder] [emcc] [cpp] [rust]
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { basename, extname } from "node:path";
+import { at, findProgram, run } from "./lib.mjs";
+
+const EMCC = ["-sMODULARIZE", "-sEXPORT_ES6", "-sUSE_ES6_IMPORT_META=0", "-sENVIRONMENT=web,worker", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=16MB", "-sALLOW_MEMORY_GROWTH", "-sMAXIMUM_MEMORY=256MB", "-sABORTING_MALLOC=0"];
+const TOKIWA_C = ["-I", at("bindings/c"), "-I", at("bindings/cpp"), "-isystem", at("bindings/cpp/compat"), "--js-library", at("bindings/c/tokiwa-lib.js"), "-sALLOW_TABLE_GROWTH"];
+
+async function must(command, args, options) {
+  const { code, output } = await run(command, args, { quiet: true, ...options });
+  if (code !== 0) throw new Error(`${basename(command)} ${args.join(" ")}\n${output}`);
+}
+
+export const findEmcc = () => findProgram("EMCC", ["/usr/bin/emcc"], ["emcc"]);
+export const findClang = () => findProgram("CLANG_PATH", ["/usr/bin/clang-19"], ["clang-19"]);
+
+/** @returns names of the files written */
+async function emcc(to) {
+  // Debian's emcc finds acorn only from its own Node.
+  const env = { NODE_PATH: "/usr/share/nodejs" };
+  await must(findEmcc(), ["-O2", at("test/guests/c/guest.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-c.mjs`], { env });
+  return ["guest-c.mjs", "guest-c.wasm"];
+}
+
+async function cpp(to) {
+  const source = at("test/guests/c/guest.c");
+  const name = basename(source, extname(source));
+  await must(findClang(), [
+    "--target=wasm32-wasi", "-O2", "-std=c99", "-Wall", "-Wextra", "-pedantic", "-I", at("bindings/c"), source,
+    "-mexec-model=reactor", "-Wl,--export-dynamic,--export-table,--growable-table,--export=__stack_pointer,--export=malloc,--strip-all", "-o", `${to}/${name}-clang.wasm`,
+  ]);
+  return ["guest-clang.wasm"];
+}
+
+export const COMPILERS = {
+  emcc: { build: emcc, find: findEmcc, missing: "no emcc (install Debian's emscripten)" },
+  cpp: { build: cpp, find: findClang, missing: "no clang-19 (install clang-19, lld-19, wasi-libc, libc++-19-dev-wasm32)" },
+};
+
+export async function buildGuests(names, to) {
+  mkdirSync(to, { recursive: true });
+  const files = [];
+  for (const name of names) files.push(...(await COMPILERS[name].build(to)));
+  return files;
+}
+
+if (process.argv[1] === at("scripts/build-guests.mjs")) {
+  const args = process.argv.slice(2);
+  const names = args.filter((arg) => arg in COMPILERS);
+  const to = at("test/guests/fixtures");
+  if (args.includes("--clean")) rmSync(to, { recursive: true, force: true });
+  const wanted = names.length ? names : Object.keys(COMPILERS).filter((name) => existsSync(COMPILERS[name].find() ?? ""));
+  try {
+    console.log((await buildGuests(wanted, to)).join("\n"));
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
