@@ -16,7 +16,7 @@ export interface Exports {
   unitsGrow(a: number): number;
   unitNew(a: number): number;
   spawn(a: number): number;
-  guestNew(a: number, fn: number, arg: number): number;
+  guestNew(a: number, fn: number, arg: number, flags: number): number;
   unitFree(a: number, handle: number): void;
   isLive(a: number, handle: number): number;
   live(a: number): number;

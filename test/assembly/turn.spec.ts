@@ -1,9 +1,10 @@
 import {
-  ARENA_BATCH_COUNT, ARENA_GUEST_POLLS, DONE, FN_MAX, GUEST_DONE, INDEX_BITS, INDEX_MASK, POLL_PENDING, POLL_READY, POLL_YIELD, YIELD,
+  ARENA_BATCH_COUNT, ARENA_GUESTS, ARENA_GUEST_POLLS, COMPLETE, DONE, FN_MAX, GUEST_DONE, INDEX_BITS, INDEX_MASK, POLL_PENDING, POLL_READY, POLL_YIELD, JOINABLE, RESULT_CANCELLED, WATCHED, YIELD,
 } from "../../assembly/layout";
 import {
   guestFailed, guestNew, isLive, live, look, ready, spawn, timerInsert, timersGrow, turn, unitFree, unitNew, unitsGrow, wake,
 } from "../../assembly/index";
+import { abortGuest, guestState, joinGuest } from "../../assembly/guest";
 import { argPtr } from "../../assembly/slab";
 import { batchWord, beginPoll, newArena, setResult } from "./support";
 
@@ -73,8 +74,13 @@ function crash(arg: u32, handle: u32): i32 {
   return 0;
 }
 
+let pollsBefore: u32 = 0;
+
+/** Guest polls since the last call. */
 function pollsOfTurn(): u32 {
-  return load<u32>(<usize>arena + ARENA_GUEST_POLLS);
+  const before = pollsBefore;
+  pollsBefore = load<u32>(<usize>arena + ARENA_GUEST_POLLS);
+  return pollsBefore - before;
 }
 
 function result(handle: u32): i32 {
@@ -129,7 +135,8 @@ describe("guests", () => {
   });
 
   it("are polled with their argument and handle, as often as they are woken", () => {
-    const guest = guestNew(arena, pend.index, 5);
+    const guest = guestNew(arena, pend.index, 5, WATCHED);
+    pollsOfTurn();
     expect<u32>(turn(arena, 0, 256)).toBe(0);
     expect<u32>(lastHandle).toBe(guest);
     expect<u32>(pollsOfTurn()).toBe(1);
@@ -143,8 +150,8 @@ describe("guests", () => {
   });
 
   it("tell JavaScript when they end, with their result", () => {
-    const good = guestNew(arena, finish.index, 1);
-    const bad = guestNew(arena, fail.index, 2);
+    const good = guestNew(arena, finish.index, 1, WATCHED);
+    const bad = guestNew(arena, fail.index, 2, WATCHED);
     expect<u32>(turn(arena, 0, 256)).toBe(2);
     expect<u32>(batchWord(arena, 0)).toBe(good | GUEST_DONE);
     expect<u32>(batchWord(arena, 1)).toBe(bad | GUEST_DONE);
@@ -157,11 +164,11 @@ describe("guests", () => {
   });
 
   it("keep their place between units of JavaScript", () => {
-    guestNew(arena, pend.index, 1);
-    guestNew(arena, pend.index, 2);
+    guestNew(arena, pend.index, 1, WATCHED);
+    guestNew(arena, pend.index, 2, WATCHED);
     const script = spawn(arena);
     const other = spawn(arena);
-    guestNew(arena, pend.index, 3);
+    guestNew(arena, pend.index, 3, WATCHED);
     const last = spawn(arena);
     expect<u32>(turn(arena, 0, 256)).toBe(2);
     expect<u64>(trace).toBe(12);
@@ -177,7 +184,7 @@ describe("guests", () => {
   });
 
   it("that ended do not stop the next guests, but do count towards the batch", () => {
-    for (let i = 1; i < 6; i++) guestNew(arena, finish.index, i);
+    for (let i = 1; i < 6; i++) guestNew(arena, finish.index, i, WATCHED);
     expect<u32>(turn(arena, 0, 3)).toBe(3);
     expect<u64>(trace).toBe(123);
     expect<u32>(turn(arena, 3, 256)).toBe(2);
@@ -185,14 +192,15 @@ describe("guests", () => {
   });
 
   it("are polled at most as often as asked for", () => {
-    for (let i = 1; i < 6; i++) guestNew(arena, pend.index, i);
+    pollsOfTurn();
+    for (let i = 1; i < 6; i++) guestNew(arena, pend.index, i, WATCHED);
     expect<u32>(turn(arena, 0, 2)).toBe(0);
     expect<u32>(pollsOfTurn()).toBe(2);
     expect<u32>(ready(arena)).toBe(3);
   });
 
   it("that yield run again after the next look", () => {
-    guestNew(arena, yieldOnce.index, 4);
+    guestNew(arena, yieldOnce.index, 4, WATCHED);
     expect<u32>(turn(arena, 0, 256)).toBe(0);
     expect<u32>(turn(arena, 0, 256)).toBe(0);
     expect<u32>(look(arena, 0)).toBe(1);
@@ -201,8 +209,8 @@ describe("guests", () => {
   });
 
   it("may make every table grow while they are polled", () => {
-    const grower = guestNew(arena, growAll.index, 1);
-    guestNew(arena, pend.index, 2);
+    const grower = guestNew(arena, growAll.index, 1, WATCHED);
+    guestNew(arena, pend.index, 2, WATCHED);
     expect<u32>(turn(arena, 0, 256)).toBe(3);
     expect<u64>(trace).toBe(12);
     expect<u32>(beginPoll(arena, 0)).toBe(64);
@@ -215,7 +223,7 @@ describe("guests", () => {
   });
 
   it("that end themselves are not told of, and their slot is free afterwards", () => {
-    const guest = guestNew(arena, endItself.index, 1);
+    const guest = guestNew(arena, endItself.index, 1, WATCHED);
     expect<u32>(turn(arena, 0, 256)).toBe(0);
     expect<u32>(isLive(arena, guest)).toBe(0);
     expect<u32>(live(arena)).toBe(1);
@@ -223,8 +231,8 @@ describe("guests", () => {
   });
 
   it("that wake themselves are queued again at the back", () => {
-    guestNew(arena, wakeItself.index, 1);
-    guestNew(arena, pend.index, 2);
+    guestNew(arena, wakeItself.index, 1, WATCHED);
+    guestNew(arena, pend.index, 2, WATCHED);
     expect<u32>(turn(arena, 0, 256)).toBe(1);
     expect<u64>(trace).toBe(121);
     expect<u32>(turn(arena, 1, 256)).toBe(0);
@@ -233,14 +241,14 @@ describe("guests", () => {
   });
 
   it("cannot drive", () => {
-    guestNew(arena, turnInside.index, 1);
+    guestNew(arena, turnInside.index, 1, WATCHED);
     expect<u32>(turn(arena, 0, 256)).toBe(1);
   });
 
   it("that trap leave the arena usable, and what ended before them is not lost", () => {
-    const good = guestNew(arena, finish.index, 1);
-    const bad = guestNew(arena, crash.index, 2);
-    guestNew(arena, finish.index, 3);
+    const good = guestNew(arena, finish.index, 1, WATCHED);
+    const bad = guestNew(arena, crash.index, 2, WATCHED);
+    guestNew(arena, finish.index, 3, WATCHED);
     expect(() => {
       turn(arena, 0, 256);
     }).toThrow();
@@ -255,7 +263,29 @@ describe("guests", () => {
     expect<u32>(live(arena)).toBe(0);
   });
 
+  it("end in silence when nobody watches, and keep their result for who joins", () => {
+    const quiet = guestNew(arena, finish.index, 1, 0);
+    const kept = guestNew(arena, finish.index, 2, JOINABLE);
+    expect<u32>(turn(arena, 0, 256)).toBe(0);
+    expect<u32>(live(arena)).toBe(0);
+    expect<u32>(load<u32>(<usize>arena + ARENA_GUESTS)).toBe(0);
+    expect<u32>(guestState(arena, quiet)).toBe(0);
+    expect<bool>((guestState(arena, kept) & <u32>COMPLETE) != 0).toBe(true);
+    expect<i32>(joinGuest(arena, kept)).toBe(result(kept));
+    expect<u32>(guestState(arena, kept)).toBe(0);
+  });
+
+  it("that are aborted get one last poll with the handle complemented", () => {
+    const guest = guestNew(arena, pend.index, 5, JOINABLE);
+    turn(arena, 0, 256);
+    expect<bool>(abortGuest(arena, guest)).toBe(true);
+    turn(arena, 0, 256);
+    expect<i32>(<i32>lastHandle).toBe(~guest);
+    expect<i32>(joinGuest(arena, guest)).toBe(RESULT_CANCELLED);
+    expect<bool>(abortGuest(arena, guest)).toBe(false);
+  });
+
   it("are refused with a table index that does not fit", () => {
-    expect<i32>(guestNew(arena, FN_MAX + 1, 0)).toBe(-2);
+    expect<i32>(guestNew(arena, FN_MAX + 1, 0, WATCHED)).toBe(-2);
   });
 });
