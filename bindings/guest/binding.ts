@@ -92,7 +92,9 @@ export class Binding implements GuestHost, StackHost {
   readonly #scheduler: CurrentThread;
   readonly #promises: PromiseTable;
   readonly #joins = new Map<number, StackJoin>();
+  /** By the index of their task. */
   readonly #bodies: (StackBody | undefined)[] = [];
+  readonly #tasks = new Map<StackBody, JoinHandle<number>>();
   readonly #traps = new Map<number, TokiwaError>();
   readonly #enter: (...args: number[]) => Promise<number>;
   name = "guest";
@@ -385,7 +387,7 @@ export class Binding implements GuestHost, StackHost {
     const pool = this.#pool;
     if (pool === undefined) return TK_ENOSYS;
     if (pool.refusal !== undefined) return TK_ENOSYS;
-    if (pool.used + this.#starting >= pool.limit) return TK_ELIMIT;
+    if (pool.used >= pool.limit) return TK_ELIMIT;
     const { task, body } = this.#startStack(fn, [arg], undefined);
     const { handle } = body;
     if (handle < 0) return TK_ECLOSED;
@@ -399,20 +401,18 @@ export class Binding implements GuestHost, StackHost {
     return handle;
   }
 
-  /** Stackful tasks that wait for their first poll. */
-  #starting = 0;
-
   #startStack(fn: number, args: readonly number[], name: string | undefined): { task: JoinHandle<number>; body: StackBody } {
     const body = new StackBody(this, fn, args);
     const task = this.runtime.spawnTask(body, [], name, undefined) as JoinHandle<number> & { handle: number };
     body.handle = task.handle;
-    if (task.handle >= 0) this.#bodies[task.handle & INDEX_MASK] = body;
-    this.#starting++;
+    if (task.handle >= 0) {
+      this.#bodies[task.handle & INDEX_MASK] = body;
+      this.#tasks.set(body, task);
+    }
     return { task, body };
   }
 
   enterStack(body: StackBody): Promise<number> {
-    this.#starting--;
     const calls = this.#calls;
     const before = calls.stackPointer();
     const [first = 0, second = 0] = body.args;
@@ -427,6 +427,8 @@ export class Binding implements GuestHost, StackHost {
   }
 
   left(body: StackBody): void {
+    this.pool.used--;
+    this.#tasks.delete(body);
     const index = body.handle & INDEX_MASK;
     if (this.#bodies[index] === body) this.#bodies[index] = undefined;
   }
@@ -476,8 +478,8 @@ export class Binding implements GuestHost, StackHost {
     }
     this.#isClosed = true;
     this.#calls.close();
-    for (const { task } of this.#joins.values()) task.abort();
-    for (const body of this.#bodies) if (body !== undefined && !body.isCancelled) body[Symbol.dispose]();
+    for (const task of this.#tasks.values()) task.abort();
+    this.#joins.clear();
     this.#promises.clear();
     scheduler.guests.delete(this);
     if (this.#range !== undefined) for (const range of [this.#range, ...this.#oldRanges]) giveRange(core, range);

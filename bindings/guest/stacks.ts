@@ -27,7 +27,7 @@ const ALIGNMENT = 16;
 export class StackPool {
   readonly bytes: number;
   readonly limit: number;
-  /** Stacks in use. */
+  /** Stacks in use, and promised to tasks that wait for their first poll. */
   used = 0;
   readonly #access: GuestAccess;
   readonly #free: number[] = [];
@@ -53,11 +53,9 @@ export class StackPool {
       const start = this.#access.allocate?.(this.bytes) ?? 0;
       if (start === 0) return 0;
       const top = (start + this.bytes) & -ALIGNMENT;
-      this.used++;
       this.#mark(top);
       return top;
     }
-    this.used++;
     return old;
   }
 
@@ -78,7 +76,6 @@ export class StackPool {
 
   /** @returns whether the task stayed within its stack; the stack is not used again if not */
   give(top: number): boolean {
-    this.used--;
     const words = this.#words();
     const low = this.#lowest(top);
     if (words?.subarray(low, low + CANARY_WORDS).some((word) => word !== CANARY)) return false;
@@ -93,7 +90,7 @@ export interface StackHost {
   readonly pool: StackPool;
   /** Calls the function in a promising frame. */
   enterStack(body: StackBody): Promise<number>;
-  /** The code has returned or trapped, and nothing runs on that stack. */
+  /** The code has returned or trapped, and nothing runs on that stack; or it will never run. */
   left(body: StackBody): void;
 }
 
@@ -119,6 +116,7 @@ export class StackBody extends Operation<number> {
   constructor(host: StackHost, fn: number, args: readonly number[]) {
     super();
     this.#host = host;
+    host.pool.used++;
     this.fn = fn;
     this.args = args;
   }
@@ -138,6 +136,7 @@ export class StackBody extends Operation<number> {
     const { pool } = this.#host;
     this.top = pool.take();
     if (this.top === 0) {
+      this.#host.left(this);
       this.#end(new TokiwaError("TOKIWA_OUT_OF_MEMORY", `${this.#host.label} has no memory for another stack of ${pool.bytes} bytes. Give it more memory, or smaller stacks (stackBytes).`));
       return;
     }
@@ -185,7 +184,11 @@ export class StackBody extends Operation<number> {
 
   override [Symbol.dispose](): void {
     this.isCancelled = true;
-    if (!this.#isStarted) this.onEnd?.(TK_ECANCELED);
+    if (!this.#isStarted) {
+      this.#isStarted = true;
+      this.#host.left(this);
+      this.onEnd?.(TK_ECANCELED);
+    }
     this.#waker = undefined;
     this.#continue(TK_ECANCELED);
   }

@@ -185,6 +185,11 @@ EXPORT int32_t wait_for(tk_promise p) { double v = 0; int32_t s = tk_await(p, &v
 EXPORT int32_t sleep_ms(int32_t ms) { return tk_sleep(ms); }
 EXPORT int32_t sleep_forever(void) { int32_t r = tk_sleep(__builtin_inf()); note(r); note(tk_sleep(1)); return r; }
 EXPORT int32_t trap_later(void) { volatile char frame[2048]; frame[0] = 1; tk_sleep(1); if (frame[0]) __builtin_trap(); return 0; }
-EXPORT int32_t overflow(int32_t depth) { volatile char frame[1024]; frame[0] = (char)depth; int32_t r = depth ? overflow(depth - 1) : 0; return r + frame[0] * 0; }
+EXPORT int32_t overflow(int32_t depth) {
+  volatile char frame[1024];
+  for (int32_t i = 0; i < 1024; i++) frame[i] = (char)depth;
+  int32_t r = depth ? overflow(depth - 1) : 0;
+  return r + frame[5] - depth;
+}
 EXPORT int32_t yield_loop(int32_t n) { for (int32_t i = 0; i < n; i++) tk_yield(); return n; }
 EXPORT int32_t sleep_loop(int32_t n) { for (int32_t i = 0; i < n; i++) tk_sleep(0); return n; }
