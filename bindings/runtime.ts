@@ -12,7 +12,7 @@ import { Parker } from "./park.ts";
 import { CurrentThread, type DriveState, type Lane, lastDriven, type RuntimeMetrics } from "./scheduler/current-thread.ts";
 import { Root } from "./scheduler/root.ts";
 import { installBlocking } from "./sync/blocking.ts";
-import { Lazy } from "./task/lazy.ts";
+import { installDefaultReactor, Lazy } from "./task/lazy.ts";
 import { fromPromise } from "./task/promise.ts";
 import { currentScope } from "./task/scope.ts";
 import { type CurrentTask, type JoinHandle, Task, type TaskMeta } from "./task/task.ts";
@@ -390,6 +390,8 @@ function refuseNesting(what: string): void {
     `cannot start a runtime from within a runtime: ${what} was called inside a task, and would hold the thread that drives it. Await the future, or use spawnBlocking().`,
   );
 }
+
+installDefaultReactor(() => (registry.default === null ? null : currentRuntime().scheduler));
 
 installBlocking((what, future) => {
   refuseNesting(what);

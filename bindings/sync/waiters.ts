@@ -76,6 +76,17 @@ export class WaiterQueue<W extends Linked> {
     this.last = waiter;
   }
 
+  /** Puts one back that was taken out by `shift()` for nothing: it is the next again. */
+  unshift(waiter: W): void {
+    const { first } = this;
+    waiter.isLinked = true;
+    waiter.epoch = first === null ? this.epoch : first.epoch;
+    waiter.after = first;
+    if (first === null) this.last = waiter;
+    else first.before = waiter;
+    this.first = waiter;
+  }
+
   /** Takes out the one that has waited longest. */
   shift(): W | null {
     const { first } = this;

@@ -93,7 +93,7 @@ export class Lazy<T> extends Operation<T> {
     this.#args = [];
     this.#body = undefined;
     this.#state = OVER;                                    // for a poll from inside fn, and when fn throws
-    const scope = new Scope(this.#owner(), context.reactor ?? currentScope()?.scheduler ?? NOBODY, context.locals);
+    const scope = new Scope(this.#owner(), context.reactor ?? currentScope()?.scheduler ?? defaultReactor() ?? NOBODY, context.locals);
     this.#scope = scope;
     let result: unknown;
     try {
@@ -218,7 +218,14 @@ export class Lazy<T> extends Operation<T> {
   }
 }
 
-/** Polled outside of any runtime: nothing can be scheduled, but the counting must go somewhere. */
+let defaultReactor: () => Reactor | null = () => null;
+
+/** Called once, by runtime.ts: what an async block that is polled outside of any runtime awaits on. */
+export function installDefaultReactor(fn: () => Reactor | null): void {
+  defaultReactor = fn;
+}
+
+/** Polled while the default runtime is turned off: nothing can be scheduled, but the counting must go somewhere. */
 const NOBODY: Reactor = {
   adopt() {
     throw new TokiwaError("TOKIWA_NO_RUNTIME", "an async block that awaits needs a runtime: spawn it, or use run() or blockOn()");

@@ -4,7 +4,7 @@
 // an async function started inside keeps the chain in its scope (task/scope.ts).
 
 import { ContextError } from "../errors.ts";
-import { context, type Future, isFuture, Operation, type PENDING, type TaskFn, type Waker } from "../future.ts";
+import { context, describeFuture, type Future, isFuture, Operation, type PENDING, type TaskFn, type Waker } from "../future.ts";
 import { checkFunction } from "../options.ts";
 import { lazy } from "./lazy.ts";
 import { currentScope } from "./scope.ts";
@@ -44,6 +44,22 @@ class WithLocal<T> extends Operation<T> {
   override [Symbol.dispose](): void {
     this.#within(() => this.#inner[Symbol.dispose]());
   }
+
+  override describe(): string {
+    return describeFuture(this.#inner);
+  }
+}
+
+/** Polls `inner` with a value that `findLocal(key)` finds inside of it. */
+export function withLocal<T>(key: object, value: unknown, inner: Future<T>): Future<T> {
+  return new WithLocal(key, value, inner);
+}
+
+/** The innermost link of this key around the code that runs now. */
+export function findLocal(key: object): { readonly value: unknown } | null {
+  let link = (context.locals ?? currentScope()?.locals ?? null) as Link | null;
+  while (link !== null && link.key !== key) link = link.outer;
+  return link;
 }
 
 /** A value of a task, see `taskLocal()`. */
@@ -69,11 +85,10 @@ export function taskLocal<T>(): TaskLocal<T> {
   const key = {};
   return {
     get() {
-      let link = (context.locals ?? currentScope()?.locals ?? null) as Link | null;
-      while (link !== null && link.key !== key) link = link.outer;
+      const link = findLocal(key);
       if (link === null) throw new ContextError("TOKIWA_NO_TASK_LOCAL", "this task-local has no value here: read it inside its run(value, fn)");
       return link.value as T;
     },
-    run: (value, fn) => new WithLocal(key, value, isFuture(fn) ? fn : lazy(checkFunction("fn", fn))),
+    run: (value, fn) => withLocal(key, value, isFuture(fn) ? fn : lazy(checkFunction("fn", fn))),
   };
 }

@@ -478,6 +478,18 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return PENDING;
   }
 
+  /** Wakes `waker` once the task is done, at once if it is, without asking for the result. */
+  whenDone(waker: Waker): void {
+    if ((this.flags & KIND) === DONE) waker.wake();
+    else this.slot = addWaiter(this.slot as Waiters, waker);
+  }
+
+  /** Says that the result will be asked for, or that it will not after all: whose the failure is (failures.ts). */
+  claim(isClaimed: boolean): void {
+    if (isClaimed) this.#observe();
+    else if ((this.flags & KIND) !== DONE) this.flags &= ~OBSERVED;
+  }
+
   /** Takes a waker out of the waiters. */
   forget(waker: Waker): void {
     if ((this.flags & KIND) !== DONE) this.slot = removeWaiter(this.slot as Waiters, waker);
