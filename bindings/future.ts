@@ -110,6 +110,8 @@ export interface Context {
   locals: object | null;
   /** While a deadlock is being described: collects what is waited for instead of polling. */
   probe: Future<unknown>[] | null;
+  /** A callback of the host's poller runs and others follow it: one drive after all of them is better than one each. */
+  isBurst: boolean;
 }
 
 export const context: Context = {
@@ -122,6 +124,7 @@ export const context: Context = {
   scope: null,
   locals: null,
   probe: null,
+  isBurst: false,
 };
 
 const SUSPEND = Object.freeze({}) as Suspend;

@@ -89,6 +89,9 @@ function chooseMacrotask(): (fn: () => void) => void {
   };
 }
 
+/** Whether a macrotask runs as soon as the callbacks of one poll of sockets are through (Node, Bun, Deno). */
+export const followsPoll: boolean = globals.setImmediate !== undefined;
+
 /** Runs `fn` when this turn of the event loop is over, without keeping the process alive. */
 export function atTurnEnd(fn: () => void): void {
   const immediate = globals.setImmediate;

@@ -6,6 +6,7 @@
 //
 //   wake from the host  -> queue, one drive in the lane (a microtask)
 //   wake inside a drive -> queue only; the drive finds it
+//   wake by a socket    -> queue, one drive after all callbacks of this poll (an immediate)
 //   leftovers           -> a macrotask, never a microtask: those would starve timers and frames
 //   timers              -> one host timer for the wheel's next expiry
 //
@@ -363,7 +364,7 @@ export class CurrentThread implements TaskScheduler {
     if (lane === "manual") return;
     this.#isScheduled = true;
     if (lane === "frame") nextFrame(this.#entry);
-    else if (lane === "macrotask" || (this.#microDrives > 2 && monotonicNow() - this.#turnStart >= this.#options.timeSlice)) macrotask(this.#entry);
+    else if (lane === "macrotask" || (context.isBurst && lane === "auto") || (this.#microDrives > 2 && monotonicNow() - this.#turnStart >= this.#options.timeSlice)) macrotask(this.#entry);
     else microtask(this.#microEntry);
   }
 

@@ -1,0 +1,175 @@
+// A listening socket: TCP and Unix differ only in the address and in what they make of a connection.
+//
+// The host accepts by itself and tells by events; connections wait in `#queue` until a task
+// asks. Reading begins when they arrive, so what the peer sends first is there when the task
+// looks. A connection that was aborted before it was accepted never shows here; running out of
+// descriptors (EMFILE) loses the connection that could not be taken and nothing else.
+
+import type { ListenOptions, Server, Socket } from "node:net";
+import { completed, type Future, Operation, PENDING, proceed, restore, type Waker } from "../future.ts";
+import { Gate } from "./gate.ts";
+import { closedError } from "./io.ts";
+import { need } from "./modules.ts";
+
+/** Errors of accept(2) that are about one connection, or that pass: the loop goes on. */
+const PASSING = new Set(["ECONNABORTED", "ECONNRESET", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM", "EPROTO", "EINTR", "EAGAIN"]);
+
+export interface Stream extends Disposable {
+  close(): void;
+}
+
+export class Acceptor<S extends Stream> {
+  readonly server: Server;
+  readonly gate = new Gate(true);
+  readonly #wrap: (socket: Socket) => S;
+  readonly #queue: (S | undefined)[] = [];
+  #first = 0;
+  #failure: Error | undefined;
+  isClosed = false;
+
+  constructor(server: Server, wrap: (socket: Socket) => S) {
+    this.server = server;
+    this.#wrap = wrap;
+    server.on("connection", (socket: Socket) => {
+      this.#queue.push(this.#wrap(socket));
+      this.gate.open();
+    });
+    server.on("error", (error: NodeJS.ErrnoException) => {
+      if (PASSING.has(error.code ?? "")) return;
+      this.#failure = error;
+      this.gate.open();
+    });
+  }
+
+  /** A connection that waits; undefined when none does. Throws when the listener failed or was closed. */
+  take(): S | undefined {
+    if (this.#first < this.#queue.length) {
+      const stream = this.#queue[this.#first];
+      this.#queue[this.#first++] = undefined;
+      if (this.#first === this.#queue.length) this.#queue.length = this.#first = 0;
+      return stream;
+    }
+    if (this.isClosed) throw closedError("cannot accept: the listener was closed");
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure;
+    return undefined;
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.server.close();
+    for (const stream of this.#queue) stream?.close();
+    this.#queue.length = this.#first = 0;
+    this.gate.open();
+  }
+}
+
+export class Bind<L> extends Operation<L> {
+  #options: ListenOptions | undefined;
+  readonly #wrap: (server: Server) => L;
+  readonly #drop: (listener: L) => void;
+  readonly #gate = new Gate(true);
+  #server: Server | undefined;
+  #listener: L | undefined;
+  #failure: Error | undefined;
+  #isDropped = false;
+
+  constructor(options: ListenOptions, wrap: (server: Server) => L, drop: (listener: L) => void) {
+    super();
+    this.#options = options;
+    this.#wrap = wrap;
+    this.#drop = drop;
+  }
+
+  poll(waker: Waker): L | typeof PENDING {
+    if (!proceed(waker)) return PENDING;
+    if (this.#server === undefined) this.#start();
+    if (this.#failure !== undefined) throw this.#failure;
+    const listener = this.#listener;
+    if (listener !== undefined) {
+      this.#listener = undefined;
+      return listener;
+    }
+    this.#gate.wait(this, waker);
+    restore();
+    return PENDING;
+  }
+
+  #start(): void {
+    const options = this.#options;
+    if (options === undefined) completed();
+    this.#options = undefined;
+    const server = (this.#server = need("node:net", "listening").createServer({ allowHalfOpen: true }));
+    const onError = (error: Error): void => {
+      this.#failure = error;
+      this.#gate.open();
+    };
+    server.once("error", onError);
+    server.listen(options, () => {
+      server.off("error", onError);
+      if (this.#isDropped) {
+        server.close();
+        return;
+      }
+      this.#listener = this.#wrap(server);
+      this.#gate.open();
+    });
+    server.unref();
+  }
+
+  override [Symbol.dispose](): void {
+    this.#options = undefined;
+    this.#isDropped = true;
+    this.#gate.forget(this);
+    if (this.#listener !== undefined) this.#drop(this.#listener);
+    this.#listener = undefined;
+  }
+
+  override describe(): string {
+    return "a socket to be bound";
+  }
+}
+
+export class Accept<S extends Stream> extends Operation<S> {
+  readonly #acceptor: Acceptor<S>;
+
+  constructor(acceptor: Acceptor<S>) {
+    super();
+    this.#acceptor = acceptor;
+  }
+
+  poll(waker: Waker): S | typeof PENDING {
+    if (!proceed(waker)) return PENDING;
+    const acceptor = this.#acceptor;
+    acceptor.gate.enter(this, "accept");
+    const stream = acceptor.take();
+    if (stream !== undefined) return stream;
+    acceptor.gate.wait(this, waker);
+    restore();
+    return PENDING;
+  }
+
+  override [Symbol.dispose](): void {
+    this.#acceptor.gate.forget(this);
+  }
+
+  override describe(): string {
+    return "a connection to accept";
+  }
+}
+
+/** The connections of a listener, one after the other, until it is closed. */
+export async function* connections<S>(accept: () => Future<S>, isClosed: () => boolean): AsyncGenerator<S, void, undefined> {
+  while (!isClosed()) {
+    let stream: S;
+    try {
+      stream = await accept();
+    } catch (error) {
+      if (isClosed()) return;
+      throw error;
+    }
+    yield stream;
+  }
+}

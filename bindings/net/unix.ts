@@ -1,0 +1,99 @@
+// Unix sockets (and named pipes on Windows, where the host has them).
+
+import type { Server } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Future } from "../future.ts";
+import { checkBacklog, checkPath, type UnixAddr } from "./address.ts";
+import { ByteStream } from "./byte-stream.ts";
+import { Connect } from "./connect.ts";
+import { Accept, Acceptor, Bind, connections } from "./listener.ts";
+import { need } from "./modules.ts";
+import { SocketEndpoint } from "./socket.ts";
+
+/** A connection over a Unix socket; reads and writes as `TcpStream` does. */
+export class UnixStream extends ByteStream {
+  readonly #path: string;
+
+  /** @internal use `connect()` or `accept()` */
+  constructor(endpoint: SocketEndpoint, path: string) {
+    super(endpoint);
+    this.#path = path;
+  }
+
+  /**
+   * Connects. Cancel safe: dropping it closes the socket.
+   *
+   * @throws the host's error: `ENOENT`, `ECONNREFUSED`, `EACCES`, ...
+   */
+  static connect(addr: UnixAddr): Future<UnixStream> {
+    const net = need("node:net", "UnixStream.connect()");
+    const path = checkPath(addr);
+    return new Connect(
+      () => net.connect({ path, allowHalfOpen: true }),
+      "connect",
+      (socket) => new UnixStream(new SocketEndpoint(socket), path),
+      `a connection to ${path}`,
+    );
+  }
+
+  /** The path that the listener was bound to. */
+  get path(): string {
+    return this.#path;
+  }
+
+  /** The `net.Socket`, with the bytes not read yet in it. This stream is closed by that, the socket is not. */
+  toNode(): Duplex {
+    return (this.endpoint as SocketEndpoint).release();
+  }
+}
+
+/** Accepts connections on a path of the file system. */
+export class UnixListener implements AsyncIterable<UnixStream>, Disposable {
+  readonly #acceptor: Acceptor<UnixStream>;
+  readonly #path: string;
+
+  /** @internal use `bind()` */
+  constructor(server: Server, path: string) {
+    this.#acceptor = new Acceptor(server, (socket) => new UnixStream(new SocketEndpoint(socket), path));
+    this.#path = path;
+  }
+
+  /**
+   * Listens. The file is removed again by `close()`.
+   *
+   * @throws the host's error: `EADDRINUSE` when the file exists, `EACCES`, ...
+   */
+  static bind(addr: UnixAddr & { backlog?: number }): Future<UnixListener> {
+    need("node:net", "UnixListener.bind()");
+    const path = checkPath(addr);
+    const backlog = checkBacklog(addr.backlog);
+    return new Bind({ path, backlog }, (server) => new UnixListener(server, path), (listener) => listener.close());
+  }
+
+  /** The next connection. Cancel safe. */
+  accept(): Future<UnixStream> {
+    return new Accept(this.#acceptor);
+  }
+
+  /** Where it listens. */
+  get localAddr(): UnixAddr {
+    return { path: this.#path };
+  }
+
+  /** Stops listening and removes the file. Idempotent. */
+  close(): void {
+    this.#acceptor.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Every connection until `close()`. */
+  [Symbol.asyncIterator](): AsyncGenerator<UnixStream, void, undefined> {
+    return connections(
+      () => this.accept(),
+      () => this.#acceptor.isClosed,
+    );
+  }
+}

@@ -1,0 +1,92 @@
+// Helpers of the network tests: pairs of streams, what is open, programs in a process of their own.
+import { spawn as startProcess } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
+import { fileURLToPath } from "node:url";
+import { type Future, spawn } from "tokiwa";
+import { TcpListener, TcpStream } from "tokiwa/net";
+
+export const LOOPBACK = "127.0.0.1";
+
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+export const text = (data: Uint8Array): string => new TextDecoder().decode(data);
+
+/** Both ends of a TCP connection over loopback. */
+export async function tcpPair(): Promise<[client: TcpStream, server: TcpStream]> {
+  const listener = await TcpListener.bind({ host: LOOPBACK, port: 0 });
+  try {
+    const accepted = spawn(listener.accept());
+    const client = await TcpStream.connect(listener.localAddr);
+    return [client, await accepted];
+  } finally {
+    listener.close();
+  }
+}
+
+/** One of our streams and a bare `net.Socket` at its other end, for faults that we would not make ourselves. */
+export async function withBarePeer(): Promise<[stream: TcpStream, peer: Socket]> {
+  const server = createServer({ allowHalfOpen: true });
+  await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve));
+  const peer = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  const { port } = server.address() as { port: number };
+  const stream = await TcpStream.connect({ host: LOOPBACK, port });
+  const socket = await peer;
+  socket.on("error", () => {});
+  server.close();
+  return [stream, socket];
+}
+
+/** How many descriptors this process has open. */
+export function descriptors(): number {
+  return readdirSync("/proc/self/fd").length;
+}
+
+/** Waits until `isTrue`, looking again every few milliseconds; at most 10 s. */
+export async function eventually(isTrue: () => boolean, what: string): Promise<void> {
+  const end = performance.now() + 10_000;
+  while (!isTrue()) {
+    if (performance.now() > end) throw new Error(`not within 10 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** The error that a future, promise or call ends with; fails when it does not. */
+export async function errorOf(run: (() => unknown) | Future<unknown> | PromiseLike<unknown>): Promise<Error & { code?: string }> {
+  try {
+    await (typeof run === "function" ? run() : run);
+  } catch (error) {
+    return error as Error & { code?: string };
+  }
+  throw new Error("expected an error, and there was none");
+}
+
+export interface Finished {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+/** Runs a module's source in a Node of its own, at most 20 s. `onOutput` sees what it has printed so far. */
+export function runProgram(source: string, { limits, onOutput }: { limits?: string; onOutput?: (output: string, kill: (signal: NodeJS.Signals) => void) => void } = {}): Promise<Finished> {
+  const dist = (file: string): string => JSON.stringify(new URL(`../../dist/${file}`, import.meta.url).href);
+  const program = source.replaceAll('"tokiwa"', dist("index.js")).replaceAll('"tokiwa/net"', dist("net.js"));
+  const args = ["--input-type=module", "-e", program];
+  const cwd = fileURLToPath(new URL("../..", import.meta.url));
+  const child =
+    limits === undefined
+      ? startProcess(process.execPath, args, { cwd })
+      : startProcess("bash", ["-c", `${limits}; exec "$0" "$@"`, process.execPath, ...args], { cwd });
+  let output = "";
+  const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+  const onData = (data: Buffer): void => {
+    output += data.toString();
+    onOutput?.(output, (signal) => child.kill(signal));
+  };
+  child.stdout.on("data", onData);
+  child.stderr.on("data", onData);
+  return new Promise((resolve) => {
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      resolve({ code, output });
+    });
+  });
+}
