@@ -35,9 +35,25 @@ async function cpp(to) {
   return ["guest-clang.wasm"];
 }
 
+export const findRustc = () => findProgram("RUSTC_1_63", [at(".nodes/rust/usr/bin/rustc")], []);
+
+async function rust(to) {
+  const root = findRustc().replace(/\/bin\/rustc$/, "");
+  const env = { LD_LIBRARY_PATH: `${root}/lib/x86_64-linux-gnu`, SOURCE_DATE_EPOCH: "0" };
+  const flags = ["--sysroot", root, "--edition", "2021", "--target", "wasm32-unknown-unknown", "-C", "opt-level=3", "-C", "panic=abort", "-C", "target-feature=+mutable-globals", "-C", "codegen-units=1", "--remap-path-prefix", `${at()}=`];
+  const folder = at("build/rust");
+  mkdirSync(folder, { recursive: true });
+  await must(findRustc(), [...flags, "--crate-name", "tokiwa", "--crate-type", "rlib", "-D", "warnings", at("bindings/rust/src/lib.rs"), "-C", "metadata=tokiwa", "-o", `${folder}/libtokiwa.rlib`], { env });
+  // wasm-ld 19 rejects the libraries of this rustc.
+  const link = ["-C", "lto=fat", "-C", "strip=symbols", "-C", "linker=wasm-ld-14", "-C", "linker-flavor=wasm-ld", "-C", "link-args=--export-table --growable-table --export=__stack_pointer"];
+  await must(findRustc(), [...flags, ...link, "--crate-name", "guest", "--crate-type", "cdylib", "--extern", `tokiwa=${folder}/libtokiwa.rlib`, at("test/guests/rust/guest.rs"), "-o", `${to}/guest-rust.wasm`], { env });
+  return ["guest-rust.wasm"];
+}
+
 export const COMPILERS = {
   emcc: { build: emcc, find: findEmcc, missing: "no emcc (install Debian's emscripten)" },
   cpp: { build: cpp, find: findClang, missing: "no clang-19 (install clang-19, lld-19, wasi-libc, libc++-19-dev-wasm32)" },
+  rust: { build: rust, find: findRustc, missing: "no rustc 1.63 in .nodes/rust (.ci/run puts it there)" },
 };
 
 export async function buildGuests(names, to) {

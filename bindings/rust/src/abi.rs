@@ -1,0 +1,34 @@
+//! What the runtime gives: `tokiwa.h` in Rust. See there for each function.
+#![allow(missing_docs)]
+
+pub const PENDING: i32 = 0;
+pub const READY: i32 = 1;
+pub const EWOULDBLOCK: i32 = -4;
+
+pub type PollFn = extern "C" fn(arg: usize, task: i32) -> i32;
+
+#[cfg_attr(not(target_os = "emscripten"), link(wasm_import_module = "tokiwa"))]
+extern "C" {
+    pub fn tk_spawn_detached(poll: PollFn, arg: usize) -> i32;
+    pub fn tk_wake(task: i32) -> i32;
+    pub fn tk_abort(task: i32) -> i32;
+    pub fn tk_coop() -> i32;
+    pub fn tk_now() -> f64;
+    pub fn tk_timer_begin(task: i32, ms: f64) -> i32;
+    pub fn tk_timer_tick() -> f64;
+    pub fn tk_timer_end(timer: i32, tick: f64);
+    pub fn tk_timer_fired(tick: f64) -> i32;
+    pub fn tk_await_start(promise: i32, waiter: i32) -> i32;
+    pub fn tk_result() -> f64;
+    pub fn tk_promise_drop(promise: i32);
+    pub fn tk_block_on(poll: PollFn, arg: usize) -> i32;
+}
+
+/// Memory for the stacks of blocking code.
+#[no_mangle]
+pub extern "C" fn tk_alloc(bytes: usize) -> *mut u8 {
+    match core::alloc::Layout::from_size_align(bytes, 16) {
+        Ok(layout) if bytes > 0 => unsafe { alloc::alloc::alloc(layout) },
+        _ => core::ptr::null_mut(),
+    }
+}
