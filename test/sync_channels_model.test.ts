@@ -3,7 +3,7 @@
 //
 // The seed is printed by fast-check when a case fails; TOKIWA_SEED sets it.
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { broadcast, type BroadcastReceiver, type Future, mpsc, oneshot, PENDING, type Permit, unboundedMpsc, watch, type WatchReceiver } from "tokiwa";
 import { task, type TestTask } from "tokiwa/testing";
