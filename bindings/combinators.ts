@@ -5,8 +5,8 @@
 // were passed in are only lent (task/promise.ts, operand()).
 
 import { OptionError } from "./errors.ts";
-import { type Awaitable, context, describeFuture, type Future, Operation, PENDING, type Waker } from "./future.ts";
-import { checkOptions, show } from "./options.ts";
+import { type Awaitable, completed, context, describeFuture, type Future, Operation, PENDING, type Waker } from "./future.ts";
+import { checkBoolean, checkFunction, checkOptions, show } from "./options.ts";
 import { Random } from "./random.ts";
 import { operand } from "./task/promise.ts";
 
@@ -21,6 +21,7 @@ class Join<T extends unknown[]> extends Operation<T> {
   /** Which branch is polled first: another one each time, so that none starves the others of budget. */
   #first = -1;
   #failure: { at: number; error: unknown } | undefined;
+  #isOver = false;
 
   constructor(branches: Future<unknown>[], failsFast: boolean) {
     super();
@@ -33,6 +34,7 @@ class Join<T extends unknown[]> extends Operation<T> {
   poll(waker: Waker): T | typeof PENDING {
     const branches = this.#branches;
     const count = branches.length;
+    if (this.#isOver) completed();
     if (this.#left > 0) {
       this.#first = (this.#first + 1) % count;
       for (let k = 0; k < count; k++) {
@@ -56,11 +58,13 @@ class Join<T extends unknown[]> extends Operation<T> {
       }
       if (this.#left > 0) return PENDING;
     }
+    this.#isOver = true;
     if (this.#failure !== undefined) throw this.#failure.error;
     return this.#values as T;
   }
 
   override [Symbol.dispose](): void {
+    this.#isOver = true;
     disposeAll(this.#branches);
   }
 
@@ -120,6 +124,7 @@ class Select<B> extends Operation<Selected<B>> {
   readonly #branches: (Future<unknown> | undefined)[];
   readonly #isBiased: boolean;
   readonly #random: (() => number) | undefined;
+  #isOver = false;
 
   constructor(names: string[], branches: Future<unknown>[], options: SelectOptions) {
     super();
@@ -139,6 +144,7 @@ class Select<B> extends Operation<Selected<B>> {
 
   poll(waker: Waker): Selected<B> | typeof PENDING {
     const branches = this.#branches;
+    if (this.#isOver) completed();
     const count = branches.length;
     const start = this.#start();
     for (let k = 0; k < count; k++) {
@@ -150,18 +156,19 @@ class Select<B> extends Operation<Selected<B>> {
         value = branch.poll(waker);
       } catch (error) {
         branches[at] = undefined;
-        disposeAll(branches);
+        this[Symbol.dispose]();
         throw error;
       }
       if (value === PENDING) continue;
       branches[at] = undefined;
-      disposeAll(branches);
+      this[Symbol.dispose]();
       return { name: this.#names[at], value } as Selected<B>;
     }
     return PENDING;
   }
 
   override [Symbol.dispose](): void {
+    this.#isOver = true;
     disposeAll(this.#branches);
   }
 
@@ -183,6 +190,8 @@ class Select<B> extends Operation<Selected<B>> {
 export function select<B extends Record<string, Awaitable<unknown> | null | undefined>>(branches: B, options?: SelectOptions): Future<Selected<B>> {
   if (typeof branches !== "object" || branches === null) throw new OptionError(`branches must be an object of futures, got ${show(branches)}`);
   const chosen = checkOptions<SelectOptions>("options", options);
+  if (chosen.biased !== undefined) checkBoolean("biased", chosen.biased);
+  if (chosen.random !== undefined) checkFunction("random", chosen.random);
   const names = Object.keys(branches).filter((name) => branches[name] !== undefined && branches[name] !== null);
   if (names.length === 0) throw new OptionError("select() needs at least one branch that is not disabled");
   return new Select<B>(names, names.map((name) => operand(`branch ${name}`, branches[name] as Awaitable<unknown>)), chosen);

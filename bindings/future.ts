@@ -16,6 +16,7 @@
 // goes behind everything that is ready.
 
 import { ContextError } from "./errors.ts";
+import { reportUnhandled } from "./host.ts";
 import { checkFunction } from "./options.ts";
 
 /** What `poll` returns while a future is not ready. */
@@ -64,6 +65,8 @@ export interface Unit extends Waker {
   readonly scheduler: Reactor;
   /** Never throws. */
   run(): number;
+  /** Its scheduler has closed: whoever waits must not wait any longer. Tasks and roots have ended before. */
+  closed?(): void;
 }
 
 /** What futures need of a scheduler, whichever it is. */
@@ -138,10 +141,19 @@ export function isSuspend(value: unknown): boolean {
   return value === SUSPEND;
 }
 
+/** Wakes somebody's own waker; what it throws is reported, and harms nobody else. */
+export function wakeSafely(waker: Waker): void {
+  try {
+    waker.wake();
+  } catch (error) {
+    reportUnhandled(error);
+  }
+}
+
 /** Sends the one that is being polled behind everything else that is ready. */
 export function yieldToBack(waker: Waker): void {
   if (waker === context.unit) context.verdict = UNIT_YIELD;
-  else waker.wake();
+  else wakeSafely(waker);
 }
 
 /** Spends one unit of budget. False when there is none: return PENDING then, the wake is arranged. */

@@ -12,8 +12,13 @@ import { Parker } from "./park.ts";
 import { CurrentThread, type DriveState, type Lane, lastDriven, type RuntimeMetrics } from "./scheduler/current-thread.ts";
 import { Root } from "./scheduler/root.ts";
 import { installBlocking } from "./sync/blocking.ts";
+<<<<<<< HEAD
 import { installDefaultReactor, Lazy } from "./task/lazy.ts";
 import { fromPromise } from "./task/promise.ts";
+=======
+import { Lazy } from "./task/lazy.ts";
+import { fromPromise, operand } from "./task/promise.ts";
+>>>>>>> 5ec77c2 (runtime: settle what a closed runtime left waiting, and end blockOn() with its main)
 import { currentScope } from "./task/scope.ts";
 import { type CurrentTask, type JoinHandle, Task, type TaskMeta } from "./task/task.ts";
 
@@ -90,7 +95,7 @@ export function currentNow(): number {
 function currentRuntime(): Runtime {
   const found = lookUp();
   if (found !== undefined) {
-    if (found.scheduler.isClosed || found.isShuttingDown) throw shutDownContext();
+    if (found.scheduler.isClosed) throw shutDownContext();   // while it shuts down, cleanups still run inside
     return found;
   }
   if (registry.default === null) throw noRuntime();
@@ -149,19 +154,19 @@ export class Runtime implements Disposable, AsyncDisposable {
   /** @throws {OptionError} naming the option, what it may be and what it was */
   constructor(options?: RuntimeOptions) {
     const given = checkOptions<RuntimeOptions>("options", options);
-    checkOneOf("flavor", given.flavor ?? "current-thread", ["current-thread"]);
-    const startPaused = given.startPaused ?? false;
+    checkOneOf("flavor", orDefault(given.flavor, "current-thread"), ["current-thread"]);
+    const startPaused = orDefault(given.startPaused, false);
     if (typeof startPaused !== "boolean") throw new OptionError(`startPaused must be true or false, got ${show(startPaused)}`);
     for (const hook of HOOKS) if (given[hook] !== undefined) checkFunction(hook, given[hook]);
     this.#options = given as RuntimeOptions;
     this.scheduler = new CurrentThread({
-      eventInterval: checkInteger("eventInterval", given.eventInterval ?? 61, 1, 1_000_000),
-      timeSlice: checkSlice(given.timeSlice ?? (isPage ? 4 : 8)),
-      lane: checkOneOf("lane", given.lane ?? "auto", ["auto", "microtask", "macrotask", "frame", "manual"]),
-      capacity: checkInteger("capacity", given.capacity ?? 64, 1, 1 << 20),
+      eventInterval: checkInteger("eventInterval", orDefault(given.eventInterval, 61), 1, 1_000_000),
+      timeSlice: checkSlice(orDefault(given.timeSlice, isPage ? 4 : 8)),
+      lane: checkOneOf("lane", orDefault(given.lane, "auto"), ["auto", "microtask", "macrotask", "frame", "manual"]),
+      capacity: checkInteger("capacity", orDefault(given.capacity, 64), 1, 1 << 20),
       seed: given.seed === undefined ? undefined : checkInteger("seed", given.seed, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
       startPaused,
-      unhandledFailure: checkOneOf("unhandledFailure", given.unhandledFailure ?? "report", ["report", "ignore", "shutdown"]),
+      unhandledFailure: checkOneOf("unhandledFailure", orDefault(given.unhandledFailure, "report"), ["report", "ignore", "shutdown"]),
       hooks: HOOKS.some((hook) => given[hook] !== undefined) ? this.#options : null,
     });
     this.scheduler.owner = this;
@@ -189,9 +194,11 @@ export class Runtime implements Disposable, AsyncDisposable {
     const { scheduler } = this;
     let task: Task<unknown>;
     if (typeof body === "function") task = new Task(scheduler, body);
-    else if (isFuture(body)) task = new Task(scheduler, body).ofFuture();
-    else if (isThenable(body)) task = new Task(scheduler, fromPromise(body)).ofFuture();
-    else throw new OptionError(`spawn() takes a function, a future or a promise, got ${show(body)}`);
+    else if (isFuture(body)) task = new Task(scheduler, operand("future", body)).ofFuture();
+    else if (isThenable(body)) {
+      if (body instanceof Promise) body.catch(() => {});   // from here on a rejection is the task's, also before its first poll
+      task = new Task(scheduler, fromPromise(body)).ofFuture();
+    } else throw new OptionError(`spawn() takes a function, a future or a promise, got ${show(body)}`);
     if (args.length > 0 || name !== undefined || signal !== undefined) task.prepare(args, name, signal);
     if (this.isShuttingDown || scheduler.isClosed) return task.refuse(shutDownError());
     scheduler.spawn(task);
@@ -206,14 +213,15 @@ export class Runtime implements Disposable, AsyncDisposable {
    * @throws {ContextError} `TOKIWA_NESTED_RUNTIME` inside a task
    */
   blockOn<T>(main: TaskFn<[], T> | Future<T>): T {
-    this.#checkOpen();
-    refuseNesting("blockOn()");
     const { scheduler } = this;
-    const body = isFuture(main) ? main : new Lazy(checkFunction("main", main), [], true);
+    refuseNesting("blockOn()");
+    if (scheduler.isDriving) throw nested("blockOn()");
+    this.#checkOpen();
+    const body = isFuture(main) ? operand("main", main) : new Lazy(checkFunction("main", main), [], true);
     const root = new Root(scheduler, body);
     scheduler.addRoot(root);
     while (!root.isDone) {
-      scheduler.drive(Infinity, Infinity);
+      scheduler.drive(Infinity, Infinity, root);
       if (root.isDone || scheduler.isReady) continue;
       if (!(body instanceof Lazy && body.isAsync) && this.#waitForTimer()) continue;
       root.fail(this.#stuck(body));
@@ -256,7 +264,7 @@ export class Runtime implements Disposable, AsyncDisposable {
     const { scheduler } = this;
     let body: Future<T>;
     try {
-      body = isFuture(main) ? main : new Lazy(checkFunction("main", main), [], true);
+      body = isFuture(main) ? operand("main", main) : new Lazy(checkFunction("main", main), [], true);
       this.#checkOpen();
     } catch (error) {
       return Promise.reject(error);
@@ -313,7 +321,7 @@ export class Runtime implements Disposable, AsyncDisposable {
   shutdown(options?: { timeout?: number }): Promise<void> {
     let timeout: number;
     try {
-      timeout = checkDuration("timeout", checkOptions<{ timeout?: number }>("options", options).timeout ?? DEFAULT_SHUTDOWN_TIMEOUT);
+      timeout = checkDuration("timeout", orDefault(checkOptions<{ timeout?: number }>("options", options).timeout, DEFAULT_SHUTDOWN_TIMEOUT));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -325,6 +333,7 @@ export class Runtime implements Disposable, AsyncDisposable {
     const { scheduler } = this;
     this.isShuttingDown = true;
     this.#cancelAll();
+    scheduler.letRun();
     return new Promise((resolve) => {
       const finish = (): void => {
         stopTimer(timer);
@@ -376,6 +385,11 @@ function shutDownReason(): JoinError {
   return new JoinError("TOKIWA_SHUT_DOWN", "the runtime is shutting down");
 }
 
+/** Only undefined means the default: null is a mistake, and told. */
+function orDefault<T>(value: T | undefined, otherwise: T): T {
+  return value === undefined ? otherwise : value;
+}
+
 function checkSlice(value: unknown): number {
   if (typeof value !== "number" || !(value > 0 && value <= MAX_SLICE)) {
     throw new OptionError(`timeSlice must be a number of milliseconds above 0 and at most ${MAX_SLICE}, got ${show(value)}`);
@@ -384,8 +398,11 @@ function checkSlice(value: unknown): number {
 }
 
 function refuseNesting(what: string): void {
-  if (context.unit === null && currentScope() === null) return;
-  throw new ContextError(
+  if (context.unit !== null || currentScope() !== null) throw nested(what);
+}
+
+function nested(what: string): ContextError {
+  return new ContextError(
     "TOKIWA_NESTED_RUNTIME",
     `cannot start a runtime from within a runtime: ${what} was called inside a task, and would hold the thread that drives it. Await the future, or use spawnBlocking().`,
   );

@@ -37,8 +37,8 @@ import {
 } from "../../assembly/layout.ts";
 import { Clock } from "../clock.ts";
 import { type Core, type CoreExports, localCore } from "../core.ts";
-import { JoinError } from "../errors.ts";
-import { COOP_BUDGET, context, UNIT_PENDING, UNLIMITED, type Unit, type Waker } from "../future.ts";
+import { ContextError, JoinError } from "../errors.ts";
+import { COOP_BUDGET, context, UNIT_DONE, UNIT_PENDING, UNLIMITED, type Unit, type Waker } from "../future.ts";
 import {
   atTurnEnd,
   bindContext,
@@ -138,6 +138,7 @@ export class CurrentThread implements TaskScheduler {
   readonly #arena: number;
   readonly #units: (Unit | undefined)[] = [];
   readonly #options: SchedulerOptions;
+  #lane: Lane;
   readonly #roots: Root[] = [];
   #rootsWoken = 0;
   #isDriving = false;
@@ -147,8 +148,11 @@ export class CurrentThread implements TaskScheduler {
   #microDrives = 0;
   #turnStart = 0;
   #isAdvancing = false;
+  /** The generator of a task that closed its own scheduler. */
+  #orphan: Generator | undefined;
   #onIdle: (() => void) | undefined;
   readonly #entry: () => void;
+  readonly #timerEntry: () => void;
   readonly #microEntry: () => void;
   readonly #timerEntry: () => void;
 
@@ -163,6 +167,7 @@ export class CurrentThread implements TaskScheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
+    this.#lane = options.lane;
     this.hooks = options.hooks;
     this.unhandledFailure = options.unhandledFailure;
     this.random = new Random(options.seed);
@@ -171,6 +176,11 @@ export class CurrentThread implements TaskScheduler {
     this.#arena = this.#core.arenaNew(options.capacity);
     if (options.startPaused) this.clock.pause();
     this.#entry = bindContext(() => this.#enterFromHost());
+    this.#timerEntry = bindContext(() => {
+      this.#timer = undefined;                             // also when the host fires it early: the drive arms another
+      this.#timerTick = Infinity;
+      this.#enterFromHost();
+    });
     this.#microEntry = bindContext(() => this.#enterFromMicrotask());
     this.#timerEntry = bindContext(() => this.#enterFromTimer());
   }
@@ -209,6 +219,7 @@ export class CurrentThread implements TaskScheduler {
   // ---- units
 
   adopt(unit: Unit): void {
+    if (this.isClosed) throw new ContextError("TOKIWA_SHUT_DOWN", "the runtime that this waits on has shut down");
     let handle = this.#calls.unitNew(this.#arena);
     if (handle < 0) {
       this.#core.unitsGrow(this.#arena);
@@ -227,6 +238,10 @@ export class CurrentThread implements TaskScheduler {
   }
 
   spawn(task: Task<unknown>): void {
+    if (this.isClosed) {
+      task.refuse(new JoinError("TOKIWA_SHUT_DOWN", "the task was not started: its runtime has shut down"));
+      return;
+    }
     let handle = this.#calls.spawn(this.#arena);
     if (handle < 0) {
       this.#core.unitsGrow(this.#arena);
@@ -255,10 +270,12 @@ export class CurrentThread implements TaskScheduler {
   }
 
   wake(handle: number): void {
+    if (this.isClosed) return;                             // its memory may be another runtime's by now
     if (this.#calls.wake(this.#arena, handle) !== 0 && !this.#isDriving) this.schedule();
   }
 
   defer(handle: number): void {
+    if (this.isClosed) return;
     if (this.#calls.defer(this.#arena, handle) !== 0 && !this.#isDriving) this.schedule();
   }
 
@@ -327,13 +344,13 @@ export class CurrentThread implements TaskScheduler {
 
   /** Brings the host's timer in line with the wheel. */
   #armTimer(now: number): void {
-    if (this.#options.lane === "manual" || this.clock.isPaused) return;
+    if (this.#lane === "manual" || this.clock.isPaused) return;
     const next = this.#calls.timerNext(this.#arena);
     if (next === Infinity) {
       this.#stopTimer();
       return;
     }
-    if (this.#timer !== undefined && this.#timerTick <= next) return;   // it fires early, finds nothing, and is armed again
+    if (this.#timer !== undefined && this.#timerTick <= next) return;   // it finds nothing, and is armed again
     this.#stopTimer();
     this.#timerTick = next;
     this.#timer = startTimer(this.#timerEntry, Math.max(0, Math.ceil(next - this.clock.at(now))));
@@ -360,7 +377,7 @@ export class CurrentThread implements TaskScheduler {
   /** Sees to it that a drive comes soon. */
   schedule(): void {
     if (this.#isScheduled || this.#isDriving || this.isClosed) return;
-    const { lane } = this.#options;
+    const lane = this.#lane;
     if (lane === "manual") return;
     this.#isScheduled = true;
     if (lane === "frame") nextFrame(this.#entry);
@@ -370,7 +387,7 @@ export class CurrentThread implements TaskScheduler {
 
   #scheduleLater(): void {
     if (this.#isScheduled || this.isClosed) return;
-    const { lane } = this.#options;
+    const lane = this.#lane;
     if (lane === "manual") return;
     this.#isScheduled = true;
     if (lane === "frame") nextFrame(this.#entry);
@@ -400,8 +417,12 @@ export class CurrentThread implements TaskScheduler {
     this.drive(Infinity, this.#options.timeSlice);
   }
 
-  /** One bounded slice. Inside a drive it does nothing: what is ready is found by the one that runs. */
-  drive(maxPolls: number, sliceMs: number): void {
+  /**
+   * One bounded slice. Inside a drive it does nothing: what is ready is found by the one that runs.
+   *
+   * @param until ends it when this root is done, whatever else is ready
+   */
+  drive(maxPolls: number, sliceMs: number, until?: Root): void {
     if (this.#isDriving || this.isClosed) return;
     const { waker, unit, verdict, budget, task, reactor, scope, locals } = context;
     this.#isDriving = true;
@@ -422,9 +443,10 @@ export class CurrentThread implements TaskScheduler {
         if (this.#rootsWoken > 0) {
           this.#pollRoots();
           polls++;
+          if (until?.isDone) break;
         }
         polls += this.#tick(Math.min(this.#options.eventInterval, maxPolls - polls));
-        if (this.isClosed) break;
+        if (this.isClosed || until?.isDone) break;
         if (this.#rootsWoken === 0 && this.#calls.ready(this.#arena) === 0) break;
         if (polls >= maxPolls) break;
         now = monotonicNow();
@@ -450,6 +472,17 @@ export class CurrentThread implements TaskScheduler {
       if (end - start > this.#longestSlice) this.#longestSlice = end - start;
     }
     if (!this.isClosed) this.#rest(end);
+    else this.#endOrphan();
+  }
+
+  #endOrphan(): void {
+    const generator = this.#orphan;
+    this.#orphan = undefined;
+    try {
+      generator?.return(undefined);
+    } catch (error) {
+      reportUnhandled(error);
+    }
   }
 
   /** After a drive: the rest goes to a later turn, the host's timer to the next expiry. */
@@ -506,6 +539,7 @@ export class CurrentThread implements TaskScheduler {
           }
           context.verdict = UNIT_PENDING;
           core.i32[batch + i] = index | verdict;
+          if (verdict === UNIT_DONE) units[index] = undefined;   // a finished wait must not live until its slot is used again
           if (this.isClosed) break;
         }
         total += polled;
@@ -567,7 +601,7 @@ export class CurrentThread implements TaskScheduler {
    * an async function waits for something foreign or a thread works.
    */
   #jumpWhenIdle(): void {
-    if (this.#isAdvancing || this.#options.lane === "manual" || this.nextTick === Infinity) return;
+    if (this.#isAdvancing || this.#lane === "manual" || this.nextTick === Infinity) return;
     this.#isAdvancing = true;
     macrotask(() =>
       macrotask(() => {
@@ -614,6 +648,13 @@ export class CurrentThread implements TaskScheduler {
     return lines;
   }
 
+  /** The end of a manual lane: cleanup runs by itself from here on. */
+  letRun(): void {
+    if (this.#lane !== "manual") return;
+    this.#lane = "auto";
+    this.schedule();
+  }
+
   /** Calls `fn` when no task is alive, at once if there is none. */
   whenIdle(fn: (() => void) | undefined): void {
     this.#onIdle = fn;
@@ -625,12 +666,13 @@ export class CurrentThread implements TaskScheduler {
     if (this.isClosed) return;
     for (const root of [...this.#roots]) root.fail(new JoinError("TOKIWA_SHUT_DOWN", "the runtime has shut down"));
     for (const task of [...this.tasks()]) {
-      task.forceEnd(new JoinError("TOKIWA_SHUT_DOWN", `task ${task.label} was still suspended when the runtime shut down`));
+      this.#orphan ??= task.forceEnd(new JoinError("TOKIWA_SHUT_DOWN", `task ${task.label} was still suspended when the runtime shut down`));
     }
     reportFailures(this);
     for (const guest of [...this.guests]) guest.close();
     this.#stopTimer();
     this.isClosed = true;
+    for (const unit of this.#units) unit?.closed?.();      // waits that belong to no task: they settle, too
     if (this.#isDriving) macrotask(() => this.#calls.arenaFree(this.#arena));   // the drive on the stack still uses it
     else this.#calls.arenaFree(this.#arena);
     this.#units.length = 0;

@@ -1,7 +1,7 @@
 // A slot on behalf of a waker that has none in this scheduler: one from another runtime, or
 // somebody's own object. Timers can then wake it like any unit.
 
-import { type Reactor, UNIT_PENDING, type Unit, type Waker } from "../future.ts";
+import { type Reactor, UNIT_PENDING, type Unit, type Waker, wakeSafely } from "../future.ts";
 
 export class WakerProxy implements Unit {
   handle = -1;
@@ -19,7 +19,12 @@ export class WakerProxy implements Unit {
   }
 
   run(): number {
-    this.waker.wake();
+    wakeSafely(this.waker);
     return UNIT_PENDING;
+  }
+
+  closed(): void {
+    this.handle = -1;
+    wakeSafely(this.waker);                                // its future tells that the runtime has shut down
   }
 }

@@ -13,6 +13,7 @@ export class Root implements Unit {
   /** Woken since it was polled last. */
   isWoken = true;
   isDone = false;
+  #isYielding = false;
   isFailed = false;
   outcome: unknown = undefined;
   /** Called once, when it is done. */
@@ -30,7 +31,8 @@ export class Root implements Unit {
   }
 
   run(): number {
-    if (!this.isDone) {
+    if (this.#isYielding && !this.isWoken) this.poll();    // its turn behind what was ready when it yielded
+    else if (!this.isDone) {
       this.isWoken = true;
       this.scheduler.rootWoken();
     }
@@ -39,7 +41,7 @@ export class Root implements Unit {
 
   /** Polls the main. Called by the scheduler between ticks. */
   poll(): void {
-    this.isWoken = false;
+    this.isWoken = this.#isYielding = false;
     context.unit = context.waker = this;
     context.task = null;
     context.budget = COOP_BUDGET;
@@ -47,7 +49,10 @@ export class Root implements Unit {
     try {
       const value = this.main.poll(this);
       if (value !== PENDING) this.#finish(false, value);
-      else if (context.verdict === UNIT_YIELD) this.scheduler.defer(this.handle);
+      else if (context.verdict === UNIT_YIELD) {
+        this.#isYielding = true;
+        this.scheduler.defer(this.handle);
+      }
     } catch (error) {
       this.#finish(true, error);
     }
@@ -70,11 +75,22 @@ export class Root implements Unit {
     this.isFailed = true;
     this.outcome = error;
     this.scheduler.removeRoot(this);
+    const { waker, unit, budget, task, reactor, verdict } = context;
+    context.unit = context.waker = this;
+    context.task = null;
+    context.reactor = this.scheduler;
+    context.budget = COOP_BUDGET;
     try {
       this.main[Symbol.dispose]();
     } catch (thrown) {
       this.outcome = thrown;
     }
+    context.waker = waker;
+    context.unit = unit;
+    context.budget = budget;
+    context.task = task;
+    context.reactor = reactor;
+    context.verdict = verdict;
     this.onDone?.();
   }
 }

@@ -11,6 +11,7 @@
 // A future that is ready at once still settles one microtask later: `then` must never
 // call back on the caller's stack.
 
+import { ContextError } from "../errors.ts";
 import {
   BORROW,
   context,
@@ -202,6 +203,13 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
     this.handle = -1;
     this.#settle(value, ok);
     return UNIT_DONE;
+  }
+
+  closed(): void {
+    if (this.handle < 0) return;
+    this.handle = -1;
+    this.scope.unlink(this);
+    this.cancel(new ContextError("TOKIWA_SHUT_DOWN", "the runtime of this await has shut down"));
   }
 
   cancel(reason: unknown): void {

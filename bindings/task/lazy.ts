@@ -27,6 +27,8 @@ import { checkFunction, show } from "../options.ts";
 import { currentScope, runInScope, Scope } from "./scope.ts";
 import { generatorWaits, isGenerator, isGeneratorFunction, Task, type TaskScheduler } from "./task.ts";
 
+const NO_WAKER: Waker = { wake() {} };
+
 const START = 0;
 const GENERATOR = 1;
 const FUTURE = 2;
@@ -192,7 +194,18 @@ export class Lazy<T> extends Operation<T> {
       this.#leave();
       this.#scope?.cancel(new JoinError("TOKIWA_CANCELLED", "the async block that waits here was dropped"));
     } else if (state === GENERATOR) {
-      const step = (body as Generator<Suspend, unknown>).return(undefined);
+      const { waker, unit, budget } = context;
+      context.waker = NO_WAKER;                            // no leaf gets as far as to keep it
+      context.unit = null;
+      context.budget = 0;
+      let step: IteratorResult<Suspend, unknown>;
+      try {
+        step = (body as Generator<Suspend, unknown>).return(undefined);
+      } finally {
+        context.waker = waker;
+        context.unit = unit;
+        context.budget = budget;
+      }
       if (step.done !== true) this.#finishApart(body as Generator<Suspend, unknown>);
     }
   }
@@ -200,7 +213,8 @@ export class Lazy<T> extends Operation<T> {
   /** The finally blocks wait for something: a task of its own sees them through. */
   #finishApart(generator: Generator<Suspend, unknown>): void {
     const scheduler = this.#scope?.scheduler as TaskScheduler | undefined;
-    scheduler?.spawn(new Task(scheduler, () => generator));
+    if (scheduler?.spawn === undefined) return;            // it never ran in a runtime: nobody could bring it on
+    scheduler.spawn(new Task(scheduler, generator).ofCleanup());
   }
 
   /** What it waits for, for a deadlock report. */

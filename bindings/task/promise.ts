@@ -1,6 +1,6 @@
 // Promises and events of the host as futures.
 
-import { type Awaitable, BORROW, context, type Future, isFuture, isThenable, Operation, PENDING, type Reactor, type Waker } from "../future.ts";
+import { type Awaitable, BORROW, completed, context, type Future, isFuture, isThenable, Operation, PENDING, type Reactor, type Waker } from "../future.ts";
 import { OptionError } from "../errors.ts";
 import { show } from "../options.ts";
 
@@ -15,6 +15,7 @@ abstract class HostFuture<T> extends Operation<T> {
   #waker: Waker | undefined;
   #reactor: Reactor | null = null;
   #isStarted = false;
+  #isDropped = false;
 
   /** Begins to listen; called once, at the first poll. */
   protected abstract start(): void;
@@ -24,6 +25,7 @@ abstract class HostFuture<T> extends Operation<T> {
   poll(waker: Waker): T | typeof PENDING {
     if (this.#state === FULFILLED) return this.#value as T;
     if (this.#state === REJECTED) throw this.#value;
+    if (this.#isDropped) completed();
     this.#waker = waker;
     if (!this.#isStarted) {
       this.#isStarted = true;
@@ -50,6 +52,7 @@ abstract class HostFuture<T> extends Operation<T> {
   }
 
   override [Symbol.dispose](): void {
+    this.#isDropped = true;
     this.#leave();
     this.#waker = undefined;
     if (this.#isStarted && this.#state === WAITING) this.stop();

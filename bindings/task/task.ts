@@ -36,8 +36,9 @@ import {
   UNIT_PENDING,
   type Unit,
   type Waker,
+  wakeSafely,
 } from "../future.ts";
-import { show } from "../options.ts";
+import { checkBoolean, checkOptions, show } from "../options.ts";
 import { awaitIn, ownFuture } from "./await.ts";
 import { addFailure, forgetFailure, reportFailure } from "./failures.ts";
 import { currentScope, runInScope, Scope } from "./scope.ts";
@@ -289,6 +290,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   }
 
   #settle(status: number, value: unknown, isRunning = true): number {
+    if ((this.flags & KIND) === DONE) return UNIT_DONE;    // forced to its end during its own poll
     const waiters = this.slot as Waiters;
     const flags = (this.flags = (this.flags & ~(KIND | ABORTING)) | DONE | status);
     this.slot = value;
@@ -320,10 +322,11 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   // ---- abort
 
   abort(reason?: unknown, options?: AbortOptions): void {
+    const detach = options !== undefined && checkBoolean("detach", checkOptions<AbortOptions>("options", options).detach ?? false);
     if ((this.flags & KIND) === DONE) return;
     const extra = this.#extra();
     if ((this.flags & (ABORTING | CLEANING)) === 0) extra.reason = reason;
-    if (options?.detach === true) extra.detach = true;
+    if (detach) extra.detach = true;
     this.flags |= ABORTING;
     this.scheduler.wake(this.handle);
   }
@@ -361,14 +364,29 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return this.#settle(CANCELLED, error);
   }
 
-  /** Settles a task that will not end by itself any more, at the end of a shutdown. */
-  forceEnd(error: JoinError): void {
-    if ((this.flags & KIND) === DONE) return;
-    if ((this.flags & KIND) === ASYNC) {
-      (this.body as Scope).cancel(error);
-      this.scheduler.hostPending--;
+  /**
+   * Settles a task that will not end by itself any more, at the end of a shutdown.
+   *
+   * @returns its generator if that runs at this moment: the caller ends it at its next suspension
+   */
+  forceEnd(error: JoinError): Generator | undefined {
+    if ((this.flags & KIND) === DONE) return undefined;
+    const isRunning = context.unit === (this as unknown);
+    const { body, flags } = this;
+    const extra = this.#extra();
+    extra.error ??= error;
+    extra.controller?.abort(extra.error);
+    try {
+      if ((flags & KIND) === ASYNC) {
+        this.scheduler.hostPending--;
+        (body as Scope).cancel(extra.error);
+      } else if ((flags & KIND) === FUTURE) (body as Future<unknown>)[Symbol.dispose]();
+      else if ((flags & (KIND | CLEANING)) === GENERATOR) (body as Generator).return(undefined);   // how far it gets without waiting
+    } catch {
+      // cleanup that fails now has nobody left to tell
     }
-    this.#settle(CANCELLED, error, false);
+    this.#settle(CANCELLED, extra.error, isRunning);
+    return isRunning && (flags & KIND) === GENERATOR ? (body as Generator) : undefined;
   }
 
   /** Settles a task that was never started: its runtime has shut down. */
@@ -512,6 +530,17 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return new JoinWait<T>(this);
   }
 
+  /** Whoever waits with yield* goes away; the handle is theirs to keep. */
+  override return(value?: unknown): IteratorResult<Suspend, T> {
+    if (context.waker !== null) this.forget(context.waker);
+    return { done: true, value: value as T };
+  }
+
+  override throw(error: unknown): never {
+    if (context.waker !== null) this.forget(context.waker);
+    throw error;
+  }
+
   /** Detaches the task: nobody will ask for its result. */
   override [Symbol.dispose](): void {
     this.flags |= DISPOSED;
@@ -559,6 +588,12 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   /** Says that the body is a future and not a function. */
   ofFuture(): this {
     this.flags |= FUTURE;
+    return this;
+  }
+
+  /** Says that the body is a generator whose finally blocks are running: an abort leaves it to end by itself. */
+  ofCleanup(): this {
+    this.flags |= GENERATOR | CLEANING;
     return this;
   }
 
@@ -724,8 +759,8 @@ function removeWaiter(waiters: Waiters, waker: Waker): Waiters {
 }
 
 function wakeAll(waiters: Waker | Set<Waker>): void {
-  if (waiters instanceof Set) for (const waker of waiters) waker.wake();
-  else waiters.wake();
+  if (waiters instanceof Set) for (const waker of waiters) wakeSafely(waker);
+  else wakeSafely(waiters);
 }
 
 /** A generator function can be called without the async context that other functions may need. */

@@ -132,7 +132,7 @@ class Timer extends Operation<void> implements Sleep {
   reset(deadline: Instant): void {
     const { ms } = checkInstant("deadline", deadline);
     const waker = this.#waker;
-    const wasWaiting = !this.#isFresh && waker !== undefined && this.#tick > this.#scheduler.elapsed;
+    const wasWaiting = !this.#isFresh && !this.#scheduler.isClosed && waker !== undefined && this.#tick > this.#scheduler.elapsed;
     this.#disarm();
     this.#deadlineMs = ms;
     if (wasWaiting) this.#arm(waker);

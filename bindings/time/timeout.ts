@@ -1,7 +1,7 @@
 // A limit of time around a future.
 
 import { TimeoutError } from "../errors.ts";
-import { type Awaitable, context, describeFuture, type Future, Operation, PENDING, UNLIMITED, type Waker } from "../future.ts";
+import { type Awaitable, completed, context, describeFuture, type Future, Operation, PENDING, UNLIMITED, type Waker } from "../future.ts";
 import { checkDuration } from "../options.ts";
 import { installLimit } from "../sync/limit.ts";
 import { operand } from "../task/promise.ts";
@@ -11,6 +11,7 @@ import { sleep, type Sleep, sleepUntil } from "./sleep.ts";
 class Timeout<T> extends Operation<T> {
   readonly #inner: Future<T>;
   readonly #limit: Sleep;
+  #isOver = false;
 
   constructor(inner: Future<T>, limit: Sleep) {
     super();
@@ -19,15 +20,18 @@ class Timeout<T> extends Operation<T> {
   }
 
   poll(waker: Waker): T | typeof PENDING {
+    if (this.#isOver) completed();
     const before = context.budget;
     let value: T | typeof PENDING;
     try {
       value = this.#inner.poll(waker);
     } catch (error) {
+      this.#isOver = true;
       this.#limit[Symbol.dispose]();
       throw error;
     }
     if (value !== PENDING) {
+      this.#isOver = true;
       this.#limit[Symbol.dispose]();
       return value;
     }
@@ -38,11 +42,13 @@ class Timeout<T> extends Operation<T> {
     const elapsed = this.#limit.poll(waker);
     if (before > 0 && after <= 0) context.budget = after;
     if (elapsed === PENDING) return PENDING;
+    this.#isOver = true;
     this.#inner[Symbol.dispose]();
     throw new TimeoutError();
   }
 
   override [Symbol.dispose](): void {
+    this.#isOver = true;
     this.#limit[Symbol.dispose]();
     this.#inner[Symbol.dispose]();
   }
