@@ -12,13 +12,8 @@ import { Parker } from "./park.ts";
 import { CurrentThread, type DriveState, type Lane, lastDriven, type RuntimeMetrics } from "./scheduler/current-thread.ts";
 import { Root } from "./scheduler/root.ts";
 import { installBlocking } from "./sync/blocking.ts";
-<<<<<<< HEAD
 import { installDefaultReactor, Lazy } from "./task/lazy.ts";
-import { fromPromise } from "./task/promise.ts";
-=======
-import { Lazy } from "./task/lazy.ts";
 import { fromPromise, operand } from "./task/promise.ts";
->>>>>>> 5ec77c2 (runtime: settle what a closed runtime left waiting, and end blockOn() with its main)
 import { currentScope } from "./task/scope.ts";
 import { type CurrentTask, type JoinHandle, Task, type TaskMeta } from "./task/task.ts";
 
