@@ -1,7 +1,7 @@
 // After Tokio's rt_common.rs and rt_basic.rs; what has no meaning here is listed at the foot.
 import { afterEach, describe, expect, test, vi } from "vitest";
 import {
-  ContextError, coop, currentTask, future, fromPromise, Instant, join, type JoinHandle, JoinError, PENDING, run, Runtime, setDefaultRuntime, sleep, spawn, taskBuilder,
+  ContextError, coop, currentTask, future, fromPromise, Instant, join, type JoinHandle, type JoinError, PENDING, run, Runtime, setDefaultRuntime, sleep, spawn, taskBuilder,
   type Waker, yieldNow,
 } from "tokiwa";
 import { forEachRuntime, rejection, settle, thrown } from "./support/runtimes.ts";

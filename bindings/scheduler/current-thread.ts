@@ -113,6 +113,10 @@ const POLL_SAMPLE = 61;
 /** The scheduler that drove last on this thread; for hosts without async context. */
 export let lastDriven: CurrentThread | undefined;
 
+function markDriven(scheduler: CurrentThread): void {
+  lastDriven = scheduler;
+}
+
 export class CurrentThread implements TaskScheduler {
   readonly clock = new Clock();
   readonly random: Random;
@@ -430,7 +434,7 @@ export class CurrentThread implements TaskScheduler {
     const driving = (this.#arena + ARENA_DRIVING) >> 2;
     this.#core.i32[driving] = 1;
     for (const guest of this.guests) guest.enter();
-    if (!hasAsyncContext) lastDriven = this;
+    if (!hasAsyncContext) markDriven(this);
     if (this.#timer !== undefined && this.clock.now() >= this.#timerTick) this.#stopTimer();   // it is about to fire for nothing
     context.reactor = this;
     context.scope = context.locals = context.task = null;
