@@ -156,7 +156,6 @@ export class CurrentThread implements TaskScheduler {
   #orphan: Generator | undefined;
   #onIdle: (() => void) | undefined;
   readonly #entry: () => void;
-  readonly #timerEntry: () => void;
   readonly #microEntry: () => void;
   readonly #timerEntry: () => void;
 
@@ -180,11 +179,6 @@ export class CurrentThread implements TaskScheduler {
     this.#arena = this.#core.arenaNew(options.capacity);
     if (options.startPaused) this.clock.pause();
     this.#entry = bindContext(() => this.#enterFromHost());
-    this.#timerEntry = bindContext(() => {
-      this.#timer = undefined;                             // also when the host fires it early: the drive arms another
-      this.#timerTick = Infinity;
-      this.#enterFromHost();
-    });
     this.#microEntry = bindContext(() => this.#enterFromMicrotask());
     this.#timerEntry = bindContext(() => this.#enterFromTimer());
   }
