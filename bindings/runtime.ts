@@ -5,7 +5,7 @@
 // this thread (where it has not), the default one. The default is made at the first use.
 
 import { ContextError, DeadlockError, JoinError, OptionError, WouldBlockError } from "./errors.ts";
-import { context, type Future, isFuture, isThenable, Operation, type TaskFn } from "./future.ts";
+import { BORROW, context, type Future, isFuture, isThenable, Operation, type TaskFn } from "./future.ts";
 import { hasAsyncContext, isPage, mayBlock, monotonicNow, onLoopDry, startTimer, stopTimer } from "./host.ts";
 import { checkDuration, checkFunction, checkInteger, checkOneOf, checkOptions, show } from "./options.ts";
 import { Parker } from "./park.ts";
@@ -13,7 +13,7 @@ import { CurrentThread, type DriveState, type Lane, lastDriven, type RuntimeMetr
 import { Root } from "./scheduler/root.ts";
 import { installBlocking } from "./sync/blocking.ts";
 import { installDefaultReactor, Lazy } from "./task/lazy.ts";
-import { fromPromise, operand } from "./task/promise.ts";
+import { fromPromise } from "./task/promise.ts";
 import { currentScope } from "./task/scope.ts";
 import { type CurrentTask, type JoinHandle, Task, type TaskMeta } from "./task/task.ts";
 
@@ -189,7 +189,7 @@ export class Runtime implements Disposable, AsyncDisposable {
     const { scheduler } = this;
     let task: Task<unknown>;
     if (typeof body === "function") task = new Task(scheduler, body);
-    else if (isFuture(body)) task = new Task(scheduler, operand("future", body)).ofFuture();
+    else if (isFuture(body)) task = new Task(scheduler, taken(body)).ofFuture();
     else if (isThenable(body)) {
       if (body instanceof Promise) body.catch(() => {});   // from here on a rejection is the task's, also before its first poll
       task = new Task(scheduler, fromPromise(body)).ofFuture();
@@ -212,7 +212,7 @@ export class Runtime implements Disposable, AsyncDisposable {
     refuseNesting("blockOn()");
     if (scheduler.isDriving) throw nested("blockOn()");
     this.#checkOpen();
-    const body = isFuture(main) ? operand("main", main) : new Lazy(checkFunction("main", main), [], true);
+    const body = isFuture(main) ? taken(main) : new Lazy(checkFunction("main", main), [], true);
     const root = new Root(scheduler, body);
     scheduler.addRoot(root);
     while (!root.isDone) {
@@ -259,7 +259,7 @@ export class Runtime implements Disposable, AsyncDisposable {
     const { scheduler } = this;
     let body: Future<T>;
     try {
-      body = isFuture(main) ? operand("main", main) : new Lazy(checkFunction("main", main), [], true);
+      body = isFuture(main) ? taken(main) : new Lazy(checkFunction("main", main), [], true);
       this.#checkOpen();
     } catch (error) {
       return Promise.reject(error);
@@ -378,6 +378,11 @@ let parker: Parker | undefined;
 
 function shutDownReason(): JoinError {
   return new JoinError("TOKIWA_SHUT_DOWN", "the runtime is shutting down");
+}
+
+/** What a task or a main takes over: the future itself, of a join handle only a wait. */
+function taken<T>(body: Future<T>): Future<T> {
+  return body instanceof Task ? (body[BORROW] as Future<T>) : body;
 }
 
 /** Only undefined means the default: null is a mistake, and told. */
