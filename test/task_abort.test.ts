@@ -7,7 +7,7 @@ import { forEachRuntime, rejection, settle, thrown } from "./support/runtimes.ts
 
 const never = () => future<never>(() => PENDING);
 
-forEachRuntime(({ fn, isAsync, make, run }) => {
+forEachRuntime(({ fn, make, run }) => {
   test("a task aborted in a sleep runs its finally, its handle says cancelled", () => run(function* () {
     const trace: string[] = [];
     const handle = spawn(fn(function* () { try { yield sleep(1e9); } finally { trace.push("finally"); } }));
@@ -133,10 +133,10 @@ forEachRuntime(({ fn, isAsync, make, run }) => {
     expect(await rejection(late)).toMatchObject({ code: "TOKIWA_CANCELLED", cause: "user" });
   });
 
-  test("a million aborted sleeps leave no timer and no unit", async () => {
+  test("20 000 aborted sleeps leave no timer and no unit", async () => {
     const runtime = make();
     const before = runtime.metrics().timers;
-    const total = isAsync ? 20_000 : 1_000_000;
+    const total = 20_000;
     const body = fn(function* () { yield sleep(1e9); });
     for (let done = 0; done < total; done += 10_000) {
       const handles = Array.from({ length: 10_000 }, () => runtime.spawn(body));

@@ -110,6 +110,9 @@ export interface GuestHost {
 /** One poll in so many is timed for `metrics()`: two clock reads for each would double the cost of a poll. */
 const POLL_SAMPLE = 61;
 
+/** How long a paused clock waits for promises of the host, in ms of the host's time. */
+const FOREIGN_PATIENCE_MS = 250;
+
 /** The scheduler that drove last on this thread; for hosts without async context. */
 export let lastDriven: CurrentThread | undefined;
 
@@ -152,6 +155,9 @@ export class CurrentThread implements TaskScheduler {
   #microDrives = 0;
   #turnStart = 0;
   #isAdvancing = false;
+  #waitsFor = -1;
+  #waitsSince = 0;
+  #waitedInVain = -1;
   /** The generator of a task that closed its own scheduler. */
   #orphan: Generator | undefined;
   #onIdle: (() => void) | undefined;
@@ -486,7 +492,10 @@ export class CurrentThread implements TaskScheduler {
   /** After a drive: the rest goes to a later turn, the host's timer to the next expiry. */
   #rest(now: number): void {
     if (this.isReady) this.#scheduleLater();
-    else if (this.clock.isPaused) this.#jumpWhenIdle();
+    else if (this.clock.isPaused) {
+      this.#waitsFor = -1;                                 // something ran: patience begins anew
+      this.#jumpWhenIdle();
+    }
     else this.#armTimer(now);
     if (this.isReady && !this.clock.isPaused) this.#armTimer(now);
   }
@@ -605,7 +614,7 @@ export class CurrentThread implements TaskScheduler {
       macrotask(() => {
         this.#isAdvancing = false;
         if (this.isClosed || !this.clock.isPaused || this.isReady || this.#isScheduled) return;
-        if (this.#waitsForForeign()) {
+        if (this.#waitsForForeign() && this.#mayWait()) {
           startTimer(() => this.#jumpWhenIdle(), 1);       // looks again: nothing tells when a foreign promise is through
           return;
         }
@@ -613,6 +622,25 @@ export class CurrentThread implements TaskScheduler {
         this.#entry();
       }),
     );
+  }
+
+  /**
+   * How long a paused clock stands still for something foreign: for threads always, for promises a moment only.
+   * A promise may be one that a sleeping task fulfils, and then waiting for it would never end. Once it was in
+   * vain, the clock jumps at once until the number of foreign waits changes.
+   */
+  #mayWait(): boolean {
+    if (this.busyElsewhere > 0) return true;
+    if (this.hostPending === this.#waitedInVain) return false;
+    const now = monotonicNow();
+    if (this.hostPending !== this.#waitsFor) {
+      this.#waitsFor = this.hostPending;
+      this.#waitsSince = now;
+    }
+    if (now - this.#waitsSince < FOREIGN_PATIENCE_MS) return true;
+    this.#waitedInVain = this.hostPending;
+    this.#waitsFor = -1;
+    return false;
   }
 
   /** Moves the paused clock to the next timer. False when there is none. */
