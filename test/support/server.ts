@@ -28,6 +28,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SERVED = ["/dist/", "/test/browser/pages/", "/test/hosts/", "/test/guests/fixtures/"];
 const TYPES: Record<string, string> = {
   ".html": "text/html; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
   ".mjs": "text/javascript; charset=utf-8",
   ".json": "application/json",
