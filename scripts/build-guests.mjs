@@ -9,6 +9,8 @@ import { at, findProgram, run } from "./lib.mjs";
 const EMCC = ["-sMODULARIZE", "-sEXPORT_ES6", "-sUSE_ES6_IMPORT_META=0", "-sENVIRONMENT=web,worker", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=16MB", "-sALLOW_MEMORY_GROWTH", "-sMAXIMUM_MEMORY=256MB", "-sABORTING_MALLOC=0"];
 const TOKIWA_C = ["-I", at("bindings/c"), "-I", at("bindings/cpp"), "-isystem", at("bindings/cpp/compat"), "--js-library", at("bindings/c/tokiwa-lib.js"), "-sALLOW_TABLE_GROWTH"];
 
+const LINK = ["-Wl,--export-dynamic,--export-table,--growable-table,--export=__stack_pointer,--strip-all"];
+
 async function must(command, args, options) {
   const { code, output } = await run(command, args, { quiet: true, ...options });
   if (code !== 0) throw new Error(`${basename(command)} ${args.join(" ")}\n${output}`);
@@ -22,7 +24,8 @@ async function emcc(to) {
   // Debian's emcc finds acorn only from its own Node.
   const env = { NODE_PATH: "/usr/share/nodejs" };
   await must(findEmcc(), ["-O2", at("test/guests/c/guest.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-c.mjs`], { env });
-  return ["guest-c.mjs", "guest-c.wasm"];
+  await must(findEmcc(), ["-x", "c++", "-std=c++20", "-O2", "-fno-exceptions", "-fno-rtti", at("test/guests/cpp/guest.cpp"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-cpp.mjs`], { env });
+  return ["guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm"];
 }
 
 async function cpp(to) {
@@ -30,9 +33,13 @@ async function cpp(to) {
   const name = basename(source, extname(source));
   await must(findClang(), [
     "--target=wasm32-wasi", "-O2", "-std=c99", "-Wall", "-Wextra", "-pedantic", "-I", at("bindings/c"), source,
-    "-mexec-model=reactor", "-Wl,--export-dynamic,--export-table,--growable-table,--export=__stack_pointer,--export=malloc,--strip-all", "-o", `${to}/${name}-clang.wasm`,
+    "-mexec-model=reactor", ...LINK, "-o", `${to}/${name}-clang.wasm`,
   ]);
-  return ["guest-clang.wasm"];
+  await must(findClang(), [
+    "--driver-mode=g++", "--target=wasm32-wasi", "-O2", "-std=c++20", "-Wall", "-Wextra", "-fno-exceptions", "-fno-rtti", "-I", at("bindings/c"), "-I", at("bindings/cpp"),
+    "-isystem", at("bindings/cpp/compat"), at("test/guests/cpp/guest.cpp"), "-mexec-model=reactor", ...LINK, "-o", `${to}/guest-cpp-clang.wasm`,
+  ]);
+  return ["guest-clang.wasm", "guest-cpp-clang.wasm"];
 }
 
 export const findRustc = () => findProgram("RUSTC_1_63", [at(".nodes/rust/usr/bin/rustc")], []);
