@@ -3,7 +3,7 @@
 // Runs the cases of bench/*/*.mjs whose "group/case" contains one of the filters, prints a table for each, and
 // writes everything as JSON to build/bench/. See lib/case.mjs for what a case is.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -27,7 +27,8 @@ const node = resolve(options.node);
 
 /** What the baselines need lives in a folder of its own, installed at the first run. */
 function installPeers() {
-  if (existsSync(join(HERE, "node_modules", "effect", "package.json"))) return;
+  const { dependencies } = JSON.parse(readFileSync(join(HERE, "package.json"), "utf8"));
+  if (Object.keys(dependencies).every((name) => existsSync(join(HERE, "node_modules", name, "package.json")))) return;
   console.log("installing what bench/ compares with ...");
   const args = ["ci", "--prefix", HERE, "--no-audit", "--no-fund", "--loglevel=error"];
   execFileSync("npm", args, { stdio: "inherit", shell: process.platform === "win32" });

@@ -1,4 +1,4 @@
-// Channels as one writes them by hand with promises.
+// Channels and locks as one writes them by hand with promises.
 
 /** Bounded, try-first: send() and recv() return a promise only when they must wait. */
 export class PromiseChannel {
@@ -49,4 +49,26 @@ export function deferred() {
     resolve = r;
   });
   return { promise, resolve };
+}
+
+/** Counts permits, and keeps a queue of resolvers. */
+export class PromiseMutex {
+  constructor(permits = 1) {
+    this.permits = permits;
+    this.waiters = [];
+  }
+
+  lock() {
+    if (this.permits > 0) {
+      this.permits--;
+      return undefined;
+    }
+    return new Promise((resolve) => this.waiters.push(resolve));
+  }
+
+  unlock() {
+    const next = this.waiters.shift();
+    if (next === undefined) this.permits++;
+    else next();
+  }
 }
