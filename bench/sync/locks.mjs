@@ -4,6 +4,8 @@ import { PromiseMutex } from "./peers.mjs";
 const ROUNDS = 10_000;
 const TASKS = 10;
 const EACH = ROUNDS / TASKS;
+/** A turn for the others, in async functions. */
+const RESOLVED = Promise.resolve();
 
 async function ours() {
   const { Mutex, Runtime } = await import("../lib/tokiwa.mjs");
@@ -239,7 +241,7 @@ function contended(name, permits) {
         async function worker() {
           for (let i = 0; i < EACH; i++) {
             const permit = await semaphore.acquire();
-            await null;
+            await RESOLVED;
             count++;
             permit.release();
           }
@@ -290,7 +292,7 @@ function contended(name, permits) {
           async run() {
             let count = 0;
             const step = async () => {
-              await null;
+              await RESOLVED;
               count++;
             };
             await Promise.all(
@@ -319,7 +321,7 @@ function workers(acquire) {
       const worker = async () => {
         for (let i = 0; i < EACH; i++) {
           const release = await acquire();
-          await null;
+          await RESOLVED;
           count++;
           release();
         }
