@@ -259,6 +259,14 @@ export class CurrentThread implements TaskScheduler {
     if (!this.#isDriving) this.schedule();
   }
 
+  /** Gives the task a slot without queueing it: it runs elsewhere, or is woken later. */
+  admit(task: Task<unknown>): void {
+    this.adopt(task);
+    this.#alive++;
+    this.#spawned++;
+    if (this.hooks !== null) callHook(this.hooks.onTaskSpawn, task.meta);
+  }
+
   ended(task: Task<unknown>, isRunning: boolean): void {
     const { handle } = task;
     this.#units[handle & INDEX_MASK] = undefined;

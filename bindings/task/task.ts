@@ -1,6 +1,7 @@
 // A task, which is also its join handle and its waker: one object for all three.
 //
 //   spawn -> START --poll--> GENERATOR | FUTURE | ASYNC --> DONE (fulfilled, rejected, cancelled)
+//   REMOTE: it runs on another thread; this is its handle, never polled, settled from there
 //
 // `body` is the function (START), the generator, the future, or the scope of an async function.
 // `slot` holds the waiters until the task is done, its outcome afterwards: never both.
@@ -127,6 +128,7 @@ const GENERATOR = 1;
 const FUTURE = 2;
 const ASYNC = 3;
 const DONE = 4;
+const REMOTE = 5;
 const KIND = 7;
 const FULFILLED = 8;
 const REJECTED = 16;
@@ -159,6 +161,15 @@ interface Extra {
 }
 
 const generatorPrototype: unknown = Object.getPrototypeOf(function* () {});
+
+/** The other end of a task that runs on another thread. */
+export interface RemoteBody {
+  /** Cancels it. True when it will not run at all: the task settles at once, and not when the other thread says so. */
+  abort(reason: JoinError): boolean;
+  /** Nobody waits any more: the end of a shutdown. */
+  abandon(): void;
+  describe(): string;
+}
 
 let lastId = 0;
 
@@ -354,6 +365,8 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
       scope.cancel(error);
       if (!this.#extra().detach) return UNIT_PENDING;
       this.scheduler.hostPending--;
+    } else if (kind === REMOTE) {
+      if (!(body as RemoteBody).abort(error)) return UNIT_PENDING;
     } else if (kind === FUTURE) {
       try {
         (body as Future<unknown>)[Symbol.dispose]();
@@ -362,6 +375,20 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
       }
     }
     return this.#settle(CANCELLED, error);
+  }
+
+  /** Says that it runs on another thread; before it starts here. */
+  ofRemote(body: RemoteBody): this {
+    this.flags = (this.flags & ~KIND) | REMOTE;
+    this.body = body;
+    return this;
+  }
+
+  /** The other thread has an outcome. Its error is this task's own when the abort came from here. */
+  remoteSettled(status: TaskResult<T>["status"], value: unknown): void {
+    if ((this.flags & KIND) === DONE) return;
+    if (status === "cancelled" && (this.flags & CLEANING) !== 0) value = this.#cancelError();
+    this.#settle(status === "fulfilled" ? FULFILLED : status === "rejected" ? REJECTED : CANCELLED, value, false);
   }
 
   /**
@@ -381,6 +408,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
         this.scheduler.hostPending--;
         (body as Scope).cancel(extra.error);
       } else if ((flags & KIND) === FUTURE) (body as Future<unknown>)[Symbol.dispose]();
+      else if ((flags & KIND) === REMOTE) (body as RemoteBody).abandon();
       else if ((flags & (KIND | CLEANING)) === GENERATOR) (body as Generator).return(undefined);   // how far it gets without waiting
     } catch {
       // cleanup that fails now has nobody left to tell
@@ -480,7 +508,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     if ((this.flags & OBSERVED) === 0) this.#observe();
     const flags = this.flags;
     if ((flags & FULFILLED) !== 0) return this.slot;
-    if ((flags & DONE) !== 0) throw this.slot;
+    if ((flags & KIND) === DONE) throw this.slot;
     this.slot = addWaiter(this.slot as Waiters, waker);
     return PENDING;
   }
@@ -619,6 +647,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
       return waits.length > 0 ? waits : ["a promise of the host"];
     }
     if (kind === FUTURE) return [describeFuture(this.body as Future<unknown>)];
+    if (kind === REMOTE) return [(this.body as RemoteBody).describe()];
     return generatorWaits(this.body as Generator, this);
   }
 }
