@@ -1,31 +1,63 @@
 // Builds the package: the core, one ESM bundle per entry (common parts in chunk-*.js), declarations, and the
 // two published .wasm files. `--no-types` leaves the declarations out (quicker while developing).
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { build as esbuild } from "esbuild";
 import { buildCore } from "./build-core.mjs";
 import { entries } from "./entries.mjs";
 import { at, filesBelow, locked, node, put, removeOthers, ROOT, tool } from "./lib.mjs";
 
-async function bundle() {
+const COMMON = { absWorkingDir: ROOT, bundle: true, platform: "neutral", target: "es2022", charset: "utf8", legalComments: "none", logLevel: "warning", write: false };
+
+/**
+ * The worker as text (bindings/generated/worker-source.ts), for hosts and bundles where there is no file to start it
+ * from. It does not carry itself: a worker of a worker is started with the text that its parent was given.
+ */
+async function writeWorkerSource() {
+  const source = at("bindings/generated/worker-source.ts");
+  const text = (contents) => `// Written by scripts/build.mjs: the worker as one classic script.\nexport const WORKER_SOURCE: string = ${JSON.stringify(contents)};\n`;
+  put(source, text(""));
+  if (!existsSync(at("bindings/workers/entry.ts"))) return;
   const { outputFiles } = await esbuild({
-    absWorkingDir: ROOT,
+    ...COMMON,
+    entryPoints: [at("bindings/workers/entry.ts")],
+    outfile: at("build/worker.js"),
+    format: "iife",
+    minify: true,
+    define: { "import.meta.url": '""' },
+    external: ["node:*"],
+  });
+  put(source, text(outputFiles[0].text));
+}
+
+/**
+ * worker.js imports the other entries as files. It needs all of their names as an object, which in a chunk that they share would
+ * keep every bundler from leaving anything out.
+ */
+const workerImportsEntries = {
+  name: "worker-imports-entries",
+  setup({ onResolve }) {
+    onResolve({ filter: /index\.ts$/ }, ({ importer, path }) => {
+      if (importer !== at("bindings/workers/entry.ts")) return undefined;
+      return { path: path.startsWith("../threads/") ? "./threads.js" : "./index.js", external: true };
+    });
+  },
+};
+
+async function bundle() {
+  await writeWorkerSource();
+  const { outputFiles } = await esbuild({
+    ...COMMON,
     entryPoints: entries().map(({ source, out }) => ({ in: at("bindings", source), out })),
     outdir: at("dist"),
-    bundle: true,
+    plugins: [workerImportsEntries],
     splitting: true,
     format: "esm",
-    platform: "neutral",
-    target: "es2022",
     external: ["node:*", "bun:*", "cloudflare:*"],
     chunkNames: "[name]-[hash]", // beside the entries, so that new URL("./worker.js", import.meta.url) is right in all of them
     minifySyntax: true, // puts the numbers of assembly/layout.ts in place; names and line breaks stay readable
     sourcemap: true,
     sourcesContent: true,
-    charset: "utf8",
-    legalComments: "none",
-    logLevel: "warning",
-    write: false,
   });
   return outputFiles.map(({ path, contents }) => ({ path: path.slice(at("dist").length + 1), contents }));
 }

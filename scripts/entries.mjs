@@ -3,6 +3,8 @@
 //   name    what follows "tokiwa" in an import, or null for a file that is built but not exported
 //   source  below bindings/
 //   out     below dist/, without its extension
+//   types   the source of its declarations, if that is another one
+//   bundled out of the entry that bundlers get instead ("default")
 //
 // An entry whose source does not exist yet is left out of the build and of package.json.
 // `node scripts/entries.mjs --write` brings the exports of package.json in line, `--check` fails if they are not.
@@ -10,7 +12,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { at } from "./lib.mjs";
 
 const ENTRIES = [
-  { name: ".", source: "index.ts", out: "index" },
+  { name: ".", source: "main.ts", out: "index", types: "index.ts", bundled: "index.bundled" },
+  { name: null, source: "index.ts", out: "index.bundled" },
   { name: "./net", source: "net/index.ts", out: "net" },
   { name: "./threads", source: "threads/index.ts", out: "threads" },
   { name: "./guest", source: "guest/index.ts", out: "guest" },
@@ -33,9 +36,9 @@ export const exportedEntries = () => entries().filter((entry) => entry.name !== 
 /** What "exports" of package.json has to be. Each condition is named, so that an entry can get a build of its own per host. */
 export function expectedExports() {
   const exports = {};
-  for (const { name, source, out } of exportedEntries()) {
+  for (const { name, source, out, types = source, bundled = out } of exportedEntries()) {
     const file = `./dist/${out}.js`;
-    exports[name] = { types: `./dist/types/bindings/${source.replace(/\.ts$/, ".d.ts")}`, node: file, bun: file, deno: file, default: file };
+    exports[name] = { types: `./dist/types/bindings/${types.replace(/\.ts$/, ".d.ts")}`, node: file, bun: file, deno: file, default: `./dist/${bundled}.js` };
   }
   for (const { name, path } of FILES) exports[name] = path;
   return exports;
