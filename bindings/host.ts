@@ -26,6 +26,7 @@ interface HostGlobals {
   WorkerGlobalScope?: unknown;
   ServiceWorkerGlobalScope?: unknown;
   requestAnimationFrame?: (fn: () => void) => number;
+  console?: { error(text: string): void };
   reportError?: (error: unknown) => void;
   navigator?: { hardwareConcurrency?: number };
 }
@@ -116,6 +117,16 @@ export function onLoopDry(fn: () => void): () => void {
 /** Reports an error nobody asked about, as the host reports an unhandled rejection. */
 export function reportUnhandled(error: unknown): void {
   void Promise.reject(error);
+}
+
+/** Says on stderr, or the console, that a worker died. */
+export function reportDeath(text: string): void {
+  globals.console?.error(text);
+}
+
+/** Lets the process end although this timer is pending. */
+export function unrefTimer(timer: HostTimer): void {
+  (timer as unknown as TimerHandle).unref?.();
 }
 
 /** Keeps the process alive until the returned function is called. Nothing to do in pages. */

@@ -20,6 +20,7 @@ export {
   WouldBlockError,
 } from "./errors.ts";
 export { type Awaitable, byRef, type Future, future, PENDING, type Suspend, type TaskFn, type Waker } from "./future.ts";
+export { blockInPlace, spawnBlocking } from "./blocking.ts";
 export { join, type Outcome, select, type Selected, type SelectOptions, tryJoin } from "./combinators.ts";
 export {
   currentTask,
@@ -59,3 +60,6 @@ export { Instant } from "./time/instant.ts";
 export { Interval, interval, intervalAt, type IntervalOptions, type MissedTickBehavior } from "./time/interval.ts";
 export { type Sleep, sleep, sleepUntil } from "./time/sleep.ts";
 export { timeout, timeoutAt } from "./time/timeout.ts";
+export type { WorkerMetrics } from "./workers/seam.ts";
+export type { Sendable } from "./workers/sendable.ts";
+export type { ResourceLimits } from "./workers/start.ts";

@@ -16,12 +16,29 @@ import { installDefaultReactor, Lazy } from "./task/lazy.ts";
 import { fromPromise } from "./task/promise.ts";
 import { currentScope } from "./task/scope.ts";
 import { type CurrentTask, type JoinHandle, Task, type TaskMeta } from "./task/task.ts";
+import { installedThreads, requireThreads, type RuntimeThreads, type ThreadOptions, type WorkerMetrics } from "./workers/seam.ts";
+import type { Sendable } from "./workers/sendable.ts";
+import type { ResourceLimits } from "./workers/start.ts";
 
 export type Flavor = "current-thread" | "multi-thread";
 
 export interface RuntimeOptions {
   /** Default `"current-thread"`. */
   flavor?: Flavor;
+  /** Workers of a multi-thread runtime, 1 to 1024; started on demand. Default: the cores of the host. */
+  workerThreads?: number;
+  /** Threads for `spawnBlocking()`, 1 to 1024; started on demand. Default: the cores, at least 4. */
+  maxBlockingThreads?: number;
+  /** Milliseconds an idle blocking thread lives; default 10 000. */
+  threadKeepAlive?: number;
+  /** What threads are called: a prefix, or a function of the index. */
+  threadName?: string | ((index: number) => string);
+  /** Starts a worker whose entry calls `expose()`: for bundlers. */
+  worker?: () => Worker;
+  /** Of each worker; Node, Bun and Deno. */
+  resourceLimits?: ResourceLimits;
+  /** How threads talk. Default `"auto"`: shared memory where it can be posted, else messages. */
+  transport?: "auto" | "shared" | "messages";
   /** Polls between looks at timers and I/O, 1 to 1 000 000; default 61, as in Tokio. */
   eventInterval?: number;
   /** Milliseconds one drive may take before the host gets a turn; default 8, on a page's main thread 4. */
@@ -43,6 +60,7 @@ export interface RuntimeOptions {
 }
 
 const HOOKS = ["onTaskSpawn", "onTaskTerminate", "onBeforePoll", "onAfterPoll"] as const;
+const THREAD_OPTIONS = ["workerThreads", "maxBlockingThreads", "threadKeepAlive", "threadName", "worker", "resourceLimits", "transport"] as const;
 /** Longest slice that may be asked for, in ms; more would hold the host for minutes. */
 const MAX_SLICE = 60_000;
 const DEFAULT_SHUTDOWN_TIMEOUT = 5000;
@@ -125,7 +143,7 @@ export interface TaskOptions {
 
 /** Spawns tasks that have a name or a signal. */
 export interface TaskBuilder {
-  spawn<A extends unknown[], T>(fn: TaskFn<A, T>, ...args: A): JoinHandle<T>;
+  spawn<A extends unknown[], T>(fn: TaskFn<A, T> | Sendable<A, T>, ...args: A): JoinHandle<T>;
   spawn<T>(future: Future<T> | PromiseLike<T>): JoinHandle<T>;
 }
 
@@ -144,12 +162,17 @@ export class Runtime implements Disposable, AsyncDisposable {
   isShuttingDown = false;
   #shutdown: Promise<void> | undefined;
   readonly #options: RuntimeOptions;
+  readonly #isMulti: boolean;
+  #threads: RuntimeThreads | undefined;
   #failure: { error: unknown } | undefined;
 
   /** @throws {OptionError} naming the option, what it may be and what it was */
   constructor(options?: RuntimeOptions) {
     const given = checkOptions<RuntimeOptions>("options", options);
-    checkOneOf("flavor", orDefault(given.flavor, "current-thread"), ["current-thread"]);
+    this.#isMulti = checkOneOf("flavor", orDefault(given.flavor, "current-thread"), ["current-thread", "multi-thread"]) === "multi-thread";
+    if (this.#isMulti) requireThreads("a multi-thread runtime");
+    if (given.workerThreads !== undefined && !this.#isMulti) throw new OptionError(`workerThreads is for the flavor "multi-thread" only, got ${show(given.workerThreads)} with "current-thread"`);
+    if (THREAD_OPTIONS.some((name) => given[name] !== undefined)) requireThreads("options of threads").check(given as ThreadOptions);
     const startPaused = orDefault(given.startPaused, false);
     if (typeof startPaused !== "boolean") throw new OptionError(`startPaused must be true or false, got ${show(startPaused)}`);
     for (const hook of HOOKS) if (given[hook] !== undefined) checkFunction(hook, given[hook]);
@@ -178,7 +201,7 @@ export class Runtime implements Disposable, AsyncDisposable {
   }
 
   /** Starts a task on this runtime, see `spawn()`. After `shutdown()` the handle is already cancelled. */
-  spawn<A extends unknown[], T>(fn: TaskFn<A, T>, ...args: A): JoinHandle<T>;
+  spawn<A extends unknown[], T>(fn: TaskFn<A, T> | Sendable<A, T>, ...args: A): JoinHandle<T>;
   spawn<T>(future: Future<T> | PromiseLike<T>): JoinHandle<T>;
   spawn(body: unknown, ...args: unknown[]): JoinHandle<unknown> {
     return this.spawnTask(body, args, undefined, undefined);
@@ -193,11 +216,46 @@ export class Runtime implements Disposable, AsyncDisposable {
     else if (isThenable(body)) {
       if (body instanceof Promise) body.catch(() => {});   // from here on a rejection is the task's, also before its first poll
       task = new Task(scheduler, fromPromise(body)).ofFuture();
-    } else throw new OptionError(`spawn() takes a function, a future or a promise, got ${show(body)}`);
+    } else if (installedThreads()?.isSendable(body) === true) return this.#spawnSendable(body, args, name, signal);
+    else throw new OptionError(`spawn() takes a function, a future or a promise, got ${show(body)}`);
     if (args.length > 0 || name !== undefined || signal !== undefined) task.prepare(args, name, signal);
     if (this.isShuttingDown || scheduler.isClosed) return task.refuse(shutDownError());
     scheduler.spawn(task);
     return task;
+  }
+
+  #spawnSendable(sendable: unknown, args: unknown[], name: string | undefined, signal: AbortSignal | undefined): JoinHandle<unknown> {
+    const task = new Task<unknown>(this.scheduler, null);
+    if (name !== undefined || signal !== undefined) task.prepare([], name, signal);
+    if (this.isShuttingDown || this.scheduler.isClosed) return task.refuse(shutDownError());
+    this.#getThreads().spawn(task, sendable, args);
+    if (signal?.aborted === true) task.abort(signal.reason);
+    return task;
+  }
+
+  #getThreads(): RuntimeThreads {
+    this.#threads ??= requireThreads("this call").open(this.scheduler, this.#isMulti, this.#options);
+    return this.#threads;
+  }
+
+  /** @internal In a worker: what its parent shares with it. */
+  useThreads(threads: RuntimeThreads): void {
+    this.#threads = threads;
+  }
+
+  /** Runs a blocking function on a thread of its own, see `spawnBlocking()`. */
+  spawnBlocking<A extends unknown[], T>(fn: TaskFn<A, T> | Sendable<A, T>, ...args: A): JoinHandle<T> {
+    if (typeof fn !== "function" && installedThreads()?.isSendable(fn) !== true) throw new OptionError(`fn must be a function or what send() returns, got ${show(fn)}`);
+    const task = new Task<T>(this.scheduler, null);
+    if (this.isShuttingDown || this.scheduler.isClosed) return task.refuse(shutDownError());
+    this.#getThreads().spawnBlocking(task as Task<unknown>, fn, args);
+    return task;
+  }
+
+  /** Runs a blocking function here, see `blockInPlace()`. */
+  blockInPlace<T>(fn: () => T): T {
+    checkFunction("fn", fn);
+    return this.#getThreads().blockInPlace(fn);
   }
 
   /**
@@ -218,12 +276,22 @@ export class Runtime implements Disposable, AsyncDisposable {
     while (!root.isDone) {
       scheduler.drive(Infinity, Infinity, root);
       if (root.isDone || scheduler.isReady) continue;
-      if (!(body instanceof Lazy && body.isAsync) && this.#waitForTimer()) continue;
+      if (!(body instanceof Lazy && body.isAsync) && (this.#waitForThreads() || this.#waitForTimer())) continue;
       root.fail(this.#stuck(body));
     }
     if (!scheduler.isClosed) scheduler.drive(0, 0);        // leaves timers of what still runs armed, and no others
     if (root.isFailed) throw root.outcome;
     return root.outcome as T;
+  }
+
+  /** Waits for an answer of a thread, at most until the next timer. False when nothing is out there, or this thread may not block. */
+  #waitForThreads(): boolean {
+    const { scheduler } = this;
+    const provider = installedThreads();
+    if (scheduler.busyElsewhere === 0 || provider === undefined || !mayBlock || !provider.pump()) return false;
+    if (scheduler.isReady || scheduler.busyElsewhere === 0) return true;
+    provider.park(scheduler.clock.isPaused ? Infinity : Math.max(0, scheduler.nextTick - scheduler.clock.now()));
+    return true;
   }
 
   /** Waits for the next timer. False when there is none, or this thread may not block. */
@@ -240,10 +308,10 @@ export class Runtime implements Disposable, AsyncDisposable {
 
   #stuck(main: Future<unknown>): Error {
     const { scheduler } = this;
-    const isWaitingForHost = scheduler.hostPending > 0;
+    const isWaitingForHost = scheduler.hostPending > 0 || scheduler.busyElsewhere > 0;
     if (isWaitingForHost) {
       return new WouldBlockError(
-        "blockOn() cannot wait here: what is left to do needs the host's event loop (a promise, a socket or an async function), which cannot run while this thread waits. Use run() and await it; a Wasm guest can wait with JSPI.",
+        "blockOn() cannot wait here: what is left to do needs the host's event loop (a promise, a socket, an async function, a thread without shared memory), which cannot run while this thread waits. Use run() and await it; a Wasm guest can wait with JSPI.",
       );
     }
     if (scheduler.nextTick !== Infinity) {
@@ -304,8 +372,8 @@ export class Runtime implements Disposable, AsyncDisposable {
     return scheduler.state();
   }
 
-  metrics(): RuntimeMetrics {
-    return this.scheduler.metrics();
+  metrics(): RuntimeMetrics & { readonly workers: WorkerMetrics[]; readonly blocking: WorkerMetrics[] } {
+    return { ...this.scheduler.metrics(), ...(this.#threads?.metrics() ?? { workers: [], blocking: [] }) };
   }
 
   /**
@@ -335,7 +403,7 @@ export class Runtime implements Disposable, AsyncDisposable {
         scheduler.whenIdle(undefined);
         scheduler.close();
         if (registry.default === this) registry.default = undefined;
-        resolve();
+        resolve(this.#threads?.close());
       };
       const timer = startTimer(finish, timeout);
       scheduler.whenIdle(() => queueMicrotask(finish));    // not on the stack of the drive that ended the last task
@@ -362,7 +430,7 @@ export class Runtime implements Disposable, AsyncDisposable {
     if (!this.scheduler.isDriving) this.scheduler.drive(Infinity, DEFAULT_SHUTDOWN_TIMEOUT);
     this.scheduler.close();
     if (registry.default === this) registry.default = undefined;
-    this.#shutdown = Promise.resolve();
+    this.#shutdown = this.#threads?.close() ?? Promise.resolve();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -457,7 +525,7 @@ export async function run<T>(main: TaskFn<[], T>, options?: RuntimeOptions): Pro
  * @throws {ContextError} `TOKIWA_NO_RUNTIME` when there is no runtime and the default one is turned off
  * @example const handle = spawn(async (n) => n * 2, 21); console.log(await handle); // 42
  */
-export function spawn<A extends unknown[], T>(fn: TaskFn<A, T>, ...args: A): JoinHandle<T>;
+export function spawn<A extends unknown[], T>(fn: TaskFn<A, T> | Sendable<A, T>, ...args: A): JoinHandle<T>;
 export function spawn<T>(future: Future<T> | PromiseLike<T>): JoinHandle<T>;
 export function spawn(body: unknown, ...args: unknown[]): JoinHandle<unknown> {
   return currentRuntime().spawnTask(body, args, undefined, undefined);

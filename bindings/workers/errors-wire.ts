@@ -1,0 +1,171 @@
+// Errors between threads. structuredClone loses class, name, code and own properties, so
+// errors travel as plain records and are rebuilt from a fixed table of classes.
+//
+// A class is never looked up by a name that came over the wire in any other place than the table, and
+// properties are defined, not assigned: `__proto__` among them is a property like any other.
+
+import {
+  AcquireError,
+  ContextError,
+  DeadlockError,
+  JoinError,
+  LaggedError,
+  OptionError,
+  RecvError,
+  SendError,
+  SetError,
+  TimeoutError,
+  TokiwaError,
+  TryAcquireError,
+  TryLockError,
+  TryRecvError,
+  TrySendError,
+  WouldBlockError,
+} from "../errors.ts";
+import { checkFunction, show } from "../options.ts";
+
+/** What was thrown, ready for postMessage. */
+export type PackedError =
+  | { readonly isError: false; readonly value: unknown }
+  | {
+      readonly isError: true;
+      readonly className: string;
+      readonly name: string | undefined;
+      readonly message: string;
+      readonly stack: string | undefined;
+      readonly cause: PackedError | undefined;
+      readonly errors: PackedError[] | undefined;
+      readonly props: [string, unknown][];
+    };
+
+type ErrorClass = abstract new (...args: never[]) => Error;
+
+const classes = new Map<string, ErrorClass>();
+const names = new Map<unknown, string>();
+
+function enter(name: string, errorClass: ErrorClass): void {
+  classes.set(name, errorClass);
+  names.set(errorClass.prototype, name);
+}
+
+const BUILT_IN: Record<string, ErrorClass> = { Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError };
+const OWN: Record<string, ErrorClass> = {
+  TokiwaError,
+  AcquireError,
+  ContextError,
+  DeadlockError,
+  JoinError,
+  LaggedError,
+  OptionError,
+  RecvError,
+  SendError,
+  SetError,
+  TimeoutError,
+  TryAcquireError,
+  TryLockError,
+  TryRecvError,
+  TrySendError,
+  WouldBlockError,
+};
+
+function fillTable(): void {
+  if (classes.size > 0) return;
+  for (const [name, errorClass] of Object.entries(BUILT_IN)) enter(name, errorClass);
+  for (const [name, errorClass] of Object.entries(OWN)) enter(name, errorClass);
+}
+
+/** Causes of causes that are sent; what is deeper is dropped. */
+const MAX_DEPTH = 8;
+const STANDARD = new Set(["stack", "message", "cause", "errors"]);
+
+/**
+ * Lets a class of errors keep its class across threads. Call it on both sides, in the parent and in the module that the worker runs.
+ *
+ * Instances are rebuilt without calling the constructor: own properties are copied.
+ *
+ * @throws {OptionError} when it is no class of errors, or another class has its name
+ */
+export function registerError(errorClass: new (...args: never[]) => Error): void {
+  fillTable();
+  checkFunction("errorClass", errorClass);
+  if (!(errorClass.prototype instanceof Error)) throw new TypeError(`errorClass must extend Error, got ${show(errorClass)}`);
+  const known = classes.get(errorClass.name);
+  if (known !== undefined && known !== errorClass) throw new OptionError(`errorClass must have a name of its own, got another class named ${show(errorClass.name)}`);
+  enter(errorClass.name, errorClass);
+}
+
+function canClone(value: unknown): boolean {
+  if (typeof value === "function" || typeof value === "symbol") return false;
+  if (typeof value !== "object" || value === null) return true;
+  try {
+    structuredClone(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Never throws. */
+export function packError(error: unknown, depth = 0): PackedError {
+  fillTable();
+  if (!(error instanceof Error)) {
+    if (canClone(error)) return { isError: false, value: error };
+    return packError(new TokiwaError("TOKIWA_NOT_CLONEABLE", `the task threw something that cannot be sent to another thread: ${show(error)}`));
+  }
+  let className = "Error";
+  for (let p: unknown = Object.getPrototypeOf(error); p !== null; p = Object.getPrototypeOf(p)) {
+    const found = names.get(p);
+    if (found !== undefined) {
+      className = found;
+      break;
+    }
+  }
+  const props: [string, unknown][] = [];
+  for (const key of Object.getOwnPropertyNames(error)) {
+    if (STANDARD.has(key)) continue;
+    const value = read(error, key);
+    if (canClone(value)) props.push([key, value]);
+  }
+  const { errors } = error as AggregateError;
+  return {
+    isError: true,
+    className,
+    name: text(read(error, "name")),
+    message: text(read(error, "message")) ?? "",
+    stack: text(read(error, "stack")),
+    cause: "cause" in error && depth < MAX_DEPTH ? packError(error.cause, depth + 1) : undefined,
+    errors: Array.isArray(errors) && depth < MAX_DEPTH ? errors.map((e) => packError(e, depth + 1)) : undefined,
+    props,
+  };
+}
+
+/** A property that may be a getter which throws. */
+function read(error: Error, key: string): unknown {
+  try {
+    return (error as unknown as Record<string, unknown>)[key];
+  } catch {
+    return undefined;
+  }
+}
+
+function text(value: unknown): string | undefined {
+  return value === undefined ? undefined : String(value);
+}
+
+/** The thrown value again, of its own class where that is in the table. */
+export function unpackError(packed: PackedError): unknown {
+  if (!packed.isError) return packed.value;
+  fillTable();
+  const errorClass = classes.get(packed.className) ?? Error;
+  const error = new Error(packed.message);
+  Object.setPrototypeOf(error, errorClass.prototype as object);
+  const define = (key: string, value: unknown, enumerable: boolean): void => {
+    Object.defineProperty(error, key, { value, enumerable, writable: true, configurable: true });
+  };
+  if (packed.stack !== undefined) define("stack", packed.stack, false);
+  if (packed.cause !== undefined) define("cause", unpackError(packed.cause), false);
+  if (packed.errors !== undefined) define("errors", packed.errors.map(unpackError), false);
+  for (const [key, value] of packed.props) define(key, value, key !== "name");
+  if (packed.name !== undefined && error.name !== packed.name) define("name", packed.name, false);
+  return error;
+}

@@ -1,0 +1,82 @@
+// Waiting, in a worker, for the message that makes it one of ours.
+
+import { builtinModule } from "../host.ts";
+import { Runtime, setDefaultRuntime } from "../runtime.ts";
+import { setModuleExports } from "./compile.ts";
+import { WorkerSide } from "./side.ts";
+import { inheritOrigin } from "./start.ts";
+import type { StartMessage } from "./wire.ts";
+
+interface ParentPort {
+  once(event: "message", listener: (message: unknown) => void): void;
+}
+
+let isListening = false;
+
+/** True in a thread that has a parent to listen to. */
+function isWorker(): boolean {
+  const node = builtinModule<{ isMainThread: boolean }>("node:worker_threads");
+  if (node !== undefined) return !node.isMainThread;
+  return typeof WorkerGlobalScope === "function" && globalThis instanceof WorkerGlobalScope;
+}
+declare const WorkerGlobalScope: (new () => object) | undefined;
+
+/** Begins to serve when the parent says so. Nothing happens in a thread that is no worker. */
+export function listen(): void {
+  if (isListening || !isWorker()) return;
+  isListening = true;
+  const node = builtinModule<{ parentPort: ParentPort | null }>("node:worker_threads");
+  if (node !== undefined) {
+    node.parentPort?.once("message", accept);
+    return;
+  }
+  const onMessage = (event: MessageEvent): void => {
+    if (!isStart(event.data)) return;
+    globalThis.removeEventListener("message", onMessage);
+    accept(event.data);
+  };
+  globalThis.addEventListener("message", onMessage);
+}
+
+function isStart(data: unknown): data is StartMessage {
+  return typeof data === "object" && data !== null && (data as StartMessage).tokiwa === "start" && (data as StartMessage).port instanceof MessagePort;
+}
+
+function accept(data: unknown): void {
+  if (isStart(data)) void serve(data);
+}
+
+async function serve(start: StartMessage): Promise<void> {
+  inheritOrigin(start.origin);
+  const runtime = new Runtime();
+  setDefaultRuntime(runtime);
+  const side = new WorkerSide(runtime.scheduler, start);
+  runtime.useThreads(side);
+  if (start.module !== undefined) setModuleExports(await loadModule(start.module));
+  if (start.lock !== undefined) await holdLock(start.lock);
+  side.ready();
+}
+
+/** Holds a Web Lock as long as this worker lives. */
+function holdLock(name: string): Promise<void> {
+  return new Promise((resolve) => {
+    void navigator.locks.request(name, () => {
+      resolve();
+      return new Promise(() => {});
+    }).catch(() => resolve());
+  });
+}
+
+/** "\0asm" */
+const WASM_MAGIC = 0x6d736100;
+
+async function loadModule(bytes: ArrayBuffer): Promise<Record<string, unknown>> {
+  if (bytes.byteLength >= 4 && new DataView(bytes).getUint32(0, true) === WASM_MAGIC) {
+    const { instance } = await WebAssembly.instantiate(bytes, {});
+    return { ...instance.exports };
+  }
+  const url = builtinModule("node:worker_threads") === undefined
+    ? URL.createObjectURL(new Blob([bytes], { type: "text/javascript" }))
+    : `data:text/javascript;charset=utf-8,${encodeURIComponent(new TextDecoder().decode(bytes))}`;
+  return (await import(/* @vite-ignore */ /* webpackIgnore: true */ url)) as Record<string, unknown>;
+}

@@ -1,0 +1,66 @@
+// The seam between the runtime and the threads: the runtime knows these interfaces only, so that a
+// program without threads does not carry them. Whoever imports something of threads installs them.
+
+import { ContextError } from "../errors.ts";
+import type { CurrentThread } from "../scheduler/current-thread.ts";
+import type { Task } from "../task/task.ts";
+import type { ResourceLimits } from "./start.ts";
+
+/** What a runtime says about its threads. */
+export interface ThreadOptions {
+  workerThreads?: number;
+  maxBlockingThreads?: number;
+  threadKeepAlive?: number;
+  threadName?: string | ((index: number) => string);
+  worker?: () => Worker;
+  resourceLimits?: ResourceLimits;
+  transport?: "auto" | "shared" | "messages";
+}
+
+/** Counts of one worker, see `runtime.metrics()`. */
+export interface WorkerMetrics {
+  readonly name: string;
+  readonly isReady: boolean;
+  /** Jobs it has been given and has not answered. */
+  readonly jobsInFlight: number;
+  readonly jobsDone: number;
+}
+
+/** The threads of one runtime. */
+export interface RuntimeThreads {
+  /** Runs a sendable on whichever worker is free; on a current-thread runtime, here. */
+  spawn(task: Task<unknown>, sendable: unknown, args: unknown[]): void;
+  spawnBlocking(task: Task<unknown>, fn: unknown, args: unknown[]): void;
+  blockInPlace<T>(fn: () => T): T;
+  metrics(): { workers: WorkerMetrics[]; blocking: WorkerMetrics[] };
+  /** Ends every thread, also those that work. Resolves when they have ended. */
+  close(): Promise<void>;
+}
+
+export interface ThreadsProvider {
+  isSendable(value: unknown): boolean;
+  /** Checks the options of threads. */
+  check(options: ThreadOptions): void;
+  open(scheduler: CurrentThread, isMulti: boolean, options: ThreadOptions): RuntimeThreads;
+  /** Sends what is queued and takes what has come, without the host's event loop. False when this host cannot. */
+  pump(): boolean;
+  /** Blocks until a worker has answered, at most `ms`. */
+  park(ms: number): void;
+}
+
+let installed: ThreadsProvider | undefined;
+
+export function installThreads(provider: ThreadsProvider): void {
+  installed = provider;
+}
+
+export function installedThreads(): ThreadsProvider | undefined {
+  return installed;
+}
+
+export function requireThreads(what: string): ThreadsProvider {
+  if (installed === undefined) {
+    throw new ContextError("TOKIWA_NO_THREADS", `${what} needs threads, which this bundle has left out: add import "tokiwa/threads"`);
+  }
+  return installed;
+}

@@ -1,0 +1,285 @@
+// Functions that may run on another thread, and values that go there.
+//
+// A function is sent as its source text and captures nothing; or by module and export; or by a name
+// that the worker's own entry has exposed. Each distinct function gets a number, and its definition goes
+// to a worker once.
+
+import { OptionError, TokiwaError } from "../errors.ts";
+import type { TaskFn } from "../future.ts";
+import { checkFunction, show } from "../options.ts";
+import type { Definition } from "./wire.ts";
+
+declare const sendableBrand: unique symbol;
+
+/** A function that may run on another thread, see `send()`. */
+export interface Sendable<A extends unknown[], T> {
+  readonly [sendableBrand]: (...args: A) => T;
+}
+
+/** The arguments and result of a task function. */
+export type SendableOf<F> = F extends (...args: infer A extends unknown[]) => infer R
+  ? Sendable<A, R extends Generator<unknown, infer T, unknown> ? T : Awaited<R>>
+  : never;
+
+let lastDefinition = 0;
+
+export class SendableFunction {
+  readonly definition: Definition;
+  /** The function itself, where it was sent by source from this thread. */
+  readonly fn: TaskFn<unknown[], unknown> | undefined;
+  /** Measured: microseconds one call holds a worker for; negative while unknown. */
+  micros = -1;
+
+  constructor(definition: Definition, fn?: TaskFn<unknown[], unknown>) {
+    this.definition = definition;
+    this.fn = fn;
+  }
+}
+
+export function isSendable(value: unknown): value is SendableFunction & Sendable<never[], unknown> {
+  return value instanceof SendableFunction;
+}
+
+const byFunction = new WeakMap<object, SendableFunction>();
+const byName = new Map<string, SendableFunction>();
+
+/** A class cannot be called, and a native or bound function has no source. */
+function checkSource(fn: (...args: never[]) => unknown): string {
+  const source = Function.prototype.toString.call(fn);
+  if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
+    throw new OptionError(`fn must have source text to be sent, got ${show(fn)}, which is native or bound: wrap it in a function of its own`);
+  }
+  if (source.startsWith("class")) throw new OptionError(`fn must be a function that can be called, got class ${fn.name}`);
+  return source;
+}
+
+/** The sendable of a plain function, sent by source. Made once for each function. */
+export function bySource(fn: TaskFn<never[], unknown>): SendableFunction {
+  let sendable = byFunction.get(fn);
+  if (sendable === undefined) {
+    sendable = new SendableFunction({ id: ++lastDefinition, kind: "source", source: checkSource(fn), name: fn.name }, fn as TaskFn<unknown[], unknown>);
+    byFunction.set(fn, sendable);
+  }
+  return sendable;
+}
+
+/** The sendable of a source that was compiled elsewhere. */
+export function byDefinition(definition: Definition): SendableFunction {
+  const key = definition.kind === "source" ? `source ${definition.source}` : definition.kind === "body" ? `body ${definition.isAsync} ${definition.parameters.join()} ${definition.source}` : definition.kind === "module" ? `module ${definition.name} ${definition.url}` : `exposed ${definition.name}`;
+  let sendable = byName.get(key);
+  if (sendable === undefined) {
+    sendable = new SendableFunction({ ...definition, id: ++lastDefinition });
+    byName.set(key, sendable);
+  }
+  return sendable;
+}
+
+/**
+ * Makes a function that may run on another thread.
+ *
+ * - `send(fn)`: by source text. It captures nothing (a variable of the place it was written in is a
+ *   `TOKIWA_FREE_VARIABLE` error that names it); it finds this package as `tokiwa` and gets everything else as arguments.
+ * - `send(url, name)`: an export of a module; the URL must be absolute.
+ * - `send(name)`: registered by `expose()` in the entry that the `worker` option starts.
+ *
+ * @throws {OptionError} for a native or bound function, a class, or a relative URL
+ * @example const twice = send((n) => n * 2); await runtime.spawn(twice, 21); // 42
+ */
+export function send<A extends unknown[], T>(fn: TaskFn<A, T>): Sendable<A, T>;
+export function send<M = Record<string, (...args: unknown[]) => unknown>, K extends keyof M & string = keyof M & string>(module: URL | string, name: K): SendableOf<M[K]>;
+export function send<F = (...args: unknown[]) => unknown>(name: string): SendableOf<F>;
+export function send(what: unknown, name?: string): unknown {
+  if (isSendable(what)) return what;
+  if (typeof what === "function" && name === undefined) return bySource(what as TaskFn<never[], unknown>);
+  if (typeof what === "string" && name === undefined) return byDefinition({ id: 0, kind: "exposed", name: what });
+  if (!(typeof what === "string" || what instanceof URL)) throw new OptionError(`send() takes a function, a URL and a name, or a name, got ${show(what)}`);
+  if (typeof name !== "string" || name === "") throw new OptionError(`name must be the name of an export, got ${show(name)}`);
+  const url = String(what);
+  if (!/^[a-zA-Z][a-zA-Z0-9+.-]*:/.test(url)) throw new OptionError(`module must be an absolute URL, got ${show(url)}: use new URL(${show(url)}, import.meta.url)`);
+  return byDefinition({ id: 0, kind: "module", url, name });
+}
+
+const exposed = new Map<string, TaskFn<unknown[], unknown>>();
+
+/** Registers functions in a worker's entry, for `send(name)`. More calls add more. */
+export function exposeFunctions(functions: Record<string, TaskFn<never[], unknown>>): void {
+  if (typeof functions !== "object" || functions === null) throw new OptionError(`functions must be an object of functions, got ${show(functions)}`);
+  for (const [name, fn] of Object.entries(functions)) exposed.set(name, checkFunction(name, fn) as TaskFn<unknown[], unknown>);
+}
+
+export function exposedFunction(name: string): TaskFn<unknown[], unknown> | undefined {
+  return exposed.get(name);
+}
+
+// ---- values
+
+const moves = new WeakMap<object, Transferable[]>();
+
+/**
+ * Marks a value as moved: when it is passed to another thread its buffers are transferred, not copied, and the sender's
+ * are detached when that call returns. Works for arguments and results.
+ *
+ * @param transfer what to transfer; default: every buffer and port found in the value
+ * @example await thread.exec(send((bytes) => bytes.length), move(new Uint8Array(1 << 20)));
+ */
+export function move<V>(value: V, transfer?: Transferable[]): V {
+  if (transfer !== undefined && !Array.isArray(transfer)) throw new OptionError(`transfer must be an array, got ${show(transfer)}`);
+  if (typeof value !== "object" || value === null) return value;
+  moves.set(value, transfer ?? [...transferables(value, new Set())]);
+  return value;
+}
+
+function transferables(value: unknown, found: Set<Transferable>, depth = 0): Set<Transferable> {
+  if (typeof value !== "object" || value === null || depth > 4) return found;
+  if (value instanceof ArrayBuffer || (typeof MessagePort === "function" && value instanceof MessagePort)) found.add(value);
+  else if (ArrayBuffer.isView(value)) {
+    if (value.buffer instanceof ArrayBuffer) found.add(value.buffer);
+  } else if (isTransferableByTag(value)) found.add(value as Transferable);
+  else for (const inner of Object.values(value)) transferables(inner, found, depth + 1);
+  return found;
+}
+
+const TRANSFERABLE_TAGS = new Set(["ReadableStream", "WritableStream", "TransformStream", "ImageBitmap", "OffscreenCanvas", "VideoFrame", "AudioData"]);
+
+function isTransferableByTag(value: object): boolean {
+  return TRANSFERABLE_TAGS.has(Object.prototype.toString.call(value).slice(8, -1));
+}
+
+/** What a value was marked with by `move()`; the mark is used up. */
+export function takeMoves(value: unknown): Transferable[] | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const transfer = moves.get(value);
+  if (transfer !== undefined) moves.delete(value);
+  return transfer;
+}
+
+// ---- shared primitives: a class each, which packs itself into a clone and is rebuilt from it
+
+/** The key that marks a packed shared primitive. */
+const TAG = "tokiwa:shared";
+export const PACK: unique symbol = Symbol("tokiwa.pack");
+
+/** Something that travels as an argument and arrives as itself. */
+export interface Packable {
+  /** A clone-able record, without the tag. */
+  [PACK](): { type: string; state: unknown; transfer?: Transferable[] };
+}
+
+const unpackers = new Map<string, (state: never) => unknown>();
+/** Nothing has to be searched for packables while there are none. */
+let hasPackables = false;
+
+export function registerPackable<S>(type: string, unpack: (state: S) => unknown): void {
+  unpackers.set(type, unpack as (state: never) => unknown);
+}
+
+/** Called by the constructors of shared primitives. */
+export function packablesExist(): void {
+  hasPackables = true;
+}
+
+function isPackable(value: object): value is Packable {
+  return PACK in value;
+}
+
+function isPlain(value: object): boolean {
+  const p: unknown = Object.getPrototypeOf(value);
+  return p === Object.prototype || p === null;
+}
+
+function pack(value: unknown, transfer: Transferable[], depth: number): unknown {
+  if (typeof value !== "object" || value === null || depth > 6) return value;
+  if (isPackable(value)) {
+    const { type, state, transfer: own } = value[PACK]();
+    if (own !== undefined) transfer.push(...own);
+    return { [TAG]: type, state };
+  }
+  if (Array.isArray(value)) {
+    let copy: unknown[] | undefined;
+    for (let i = 0; i < value.length; i++) {
+      const inner: unknown = value[i];
+      const packed = pack(inner, transfer, depth + 1);
+      if (packed !== inner) (copy ??= value.slice())[i] = packed;
+    }
+    return copy ?? value;
+  }
+  if (!isPlain(value)) return value;
+  let copy: Record<string, unknown> | undefined;
+  for (const [key, inner] of Object.entries(value)) {
+    const packed = pack(inner, transfer, depth + 1);
+    if (packed !== inner) Object.defineProperty((copy ??= { ...(value as Record<string, unknown>) }), key, { value: packed, enumerable: true, writable: true, configurable: true });
+  }
+  return copy ?? value;
+}
+
+/** A value with its shared primitives packed; the same value when it has none. */
+export function packShared(value: unknown, transfer: Transferable[]): unknown {
+  return hasPackables ? pack(value, transfer, 0) : value;
+}
+
+export function unpackShared(value: unknown, depth = 0): unknown {
+  if (typeof value !== "object" || value === null || depth > 6) return value;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) value[i] = unpackShared(value[i], depth + 1);
+    return value;
+  }
+  if (!isPlain(value)) return value;
+  const record = value as Record<string, unknown>;
+  const type = record[TAG];
+  if (typeof type === "string") {
+    const unpack = unpackers.get(type);
+    if (unpack === undefined) return value;
+    hasPackables = true;
+    return unpack(record["state"] as never);
+  }
+  for (const key of Object.keys(record)) {
+    const inner = record[key];
+    const unpacked = unpackShared(inner, depth + 1);
+    if (unpacked !== inner) Object.defineProperty(record, key, { value: unpacked, enumerable: true, writable: true, configurable: true });
+  }
+  return value;
+}
+
+/** Arguments as they were at this call: primitives as they are, everything else cloned, moved parts detached from the caller. */
+export interface TakenArgs {
+  readonly args: unknown[];
+  /** What to transfer again when they are posted: the clone is nobody else's. */
+  readonly transfer: Transferable[] | undefined;
+  readonly hasShared: boolean;
+}
+
+const NONE: TakenArgs = { args: [], transfer: undefined, hasShared: false };
+
+export function takeArgs(args: unknown[]): TakenArgs {
+  if (args.length === 0) return NONE;
+  let isSimple = true;
+  for (const arg of args) {
+    const type = typeof arg;
+    if (type === "function" || type === "symbol") throw notCloneable(show(arg));
+    if (type === "object" && arg !== null) isSimple = false;
+  }
+  if (isSimple) return { args, transfer: undefined, hasShared: false };
+  const moved: Transferable[] = [];
+  let hasShared = false;
+  const packed = args.map((arg) => {
+    const own = takeMoves(arg);
+    if (own !== undefined) moved.push(...own);
+    const result = packShared(arg, moved);
+    if (result !== arg) hasShared = true;
+    return result;
+  });
+  let copy: unknown[];
+  try {
+    copy = structuredClone(packed, { transfer: [...new Set(moved)] });
+  } catch (cause) {
+    throw notCloneable("an argument", cause);
+  }
+  const again = new Set<Transferable>();
+  if (moved.length > 0) transferables(copy, again);
+  else for (const arg of copy) if (arg instanceof ArrayBuffer || ArrayBuffer.isView(arg)) transferables(arg, again);
+  return { args: copy, transfer: again.size > 0 ? [...again] : undefined, hasShared };
+}
+
+export function notCloneable(what: string, cause?: unknown): TokiwaError {
+  return new TokiwaError("TOKIWA_NOT_CLONEABLE", `${what} cannot be sent to another thread${cause instanceof Error ? `: ${cause.message}` : ""}. Send plain data, and functions with send().`, { cause });
+}

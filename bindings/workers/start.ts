@@ -1,0 +1,198 @@
+// Starting a worker, whatever the host: worker_threads in Node, Bun and Deno, Web Workers in pages.
+//
+// Ways to start one, in this order, and the first that worked is kept for the next:
+//   factory  the `worker` option: the consumer's bundler knows where its entry is
+//   url      worker.js beside this file: what a strict Content-Security-Policy allows
+//   source   the worker as text (a Blob in pages): needs no file, so it works in bundles and behind missing headers
+//
+// A death is an `exit` in Node. Pages say nothing when a worker calls close(), so the worker holds a Web Lock
+// while it lives, and the parent waits for that.
+
+import { WORKER_SOURCE } from "../generated/worker-source.ts";
+import { builtinModule } from "../host.ts";
+import { TokiwaError } from "../errors.ts";
+import type { StartMessage, WorkerOrigin } from "./wire.ts";
+
+interface NodeWorker {
+  on(event: string, listener: (value: unknown) => void): void;
+  postMessage(message: unknown, transfer: readonly unknown[]): void;
+  terminate(): Promise<number>;
+  ref(): void;
+  unref(): void;
+}
+interface WorkerThreads {
+  Worker: new (script: string | URL, options: object) => NodeWorker;
+  receiveMessageOnPort(port: MessagePort): { message: unknown } | undefined;
+}
+
+/** Limits of a worker's heap and stack; Node, Bun and Deno. */
+export interface ResourceLimits {
+  maxOldGenerationSizeMb?: number;
+  maxYoungGenerationSizeMb?: number;
+  codeRangeSizeMb?: number;
+  stackSizeMb?: number;
+}
+
+export interface StartOptions {
+  readonly factory: (() => Worker) | undefined;
+  readonly resourceLimits: ResourceLimits | undefined;
+}
+
+/** A started worker, alike on all hosts. */
+export interface WorkerThread {
+  readonly port: MessagePort;
+  /** Lets the process end although the worker lives, or not. */
+  setRef(on: boolean): void;
+  terminate(): Promise<void>;
+}
+
+const workerThreads = builtinModule<WorkerThreads>("node:worker_threads");
+
+/** Takes a message without a turn of the event loop, where the host can. */
+export const receiveNow: ((port: MessagePort) => { message: unknown } | undefined) | undefined = workerThreads?.receiveMessageOnPort;
+
+/** Inside a worker: how it was started itself. */
+let inherited: WorkerOrigin | undefined;
+export function inheritOrigin(origin: WorkerOrigin): void {
+  if (origin.kind !== "factory") inherited = origin;
+}
+
+function urlBesideThis(): string | undefined {
+  try {
+    const url = new URL("./worker.js", import.meta.url);
+    if (url.protocol === "file:") {
+      const fs = builtinModule<{ existsSync(path: URL): boolean }>("node:fs");
+      return fs?.existsSync(url) === true ? url.href : undefined;
+    }
+    return workerThreads === undefined && url.protocol !== "blob:" && url.protocol !== "data:" ? url.href : undefined;
+  } catch {
+    return undefined;                                      // a bundle of another format, without import.meta
+  }
+}
+
+let chosen: WorkerOrigin | undefined;
+
+function origin(): WorkerOrigin {
+  if (chosen !== undefined) return chosen;
+  const url = inherited === undefined ? urlBesideThis() : undefined;
+  chosen = inherited ?? (url === undefined ? { kind: "source", source: WORKER_SOURCE } : { kind: "url", url });
+  return chosen;
+}
+
+/** After a worker did not start: whether there is another way to try. */
+export function tryNextOrigin(failed: WorkerOrigin): boolean {
+  if (failed.kind !== "url" || WORKER_SOURCE === "") return false;
+  if (chosen === failed) chosen = { kind: "source", source: WORKER_SOURCE };
+  return true;
+}
+
+// Arguments of the process that a worker may inherit. Others (--input-type, --eval, --test) are about the main script.
+const INHERITED = /^(--(require|import|loader|experimental-loader|conditions|enable-source-maps|no-warnings|experimental-[a-z-]+|stack-trace-limit)(=|$)|-[rC]$)/;
+const NOT_FOR_WORKERS = /^(--(input-type|eval|print|check|test|watch|interactive)|-[epci])/;
+
+function workerArguments(): string[] | undefined {
+  const given = (globalThis as { process?: { execArgv?: string[] } }).process?.execArgv ?? [];
+  if (!given.some((argument) => NOT_FOR_WORKERS.test(argument))) return undefined;
+  const kept: string[] = [];
+  for (let i = 0; i < given.length; i++) {
+    const argument = given[i] as string;
+    if (!INHERITED.test(argument)) continue;
+    kept.push(argument);
+    const takesValue = /^(--(require|import|loader|experimental-loader|conditions)|-[rC])$/.test(argument);
+    if (takesValue && i + 1 < given.length) kept.push(given[++i] as string);
+  }
+  return kept;
+}
+
+let blobUrl: string | undefined;
+
+function sourceUrl(source: string): string {
+  blobUrl ??= URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  return blobUrl;
+}
+
+type Start = Omit<StartMessage, "port" | "origin" | "tokiwa">;
+
+/**
+ * Starts a worker and hands it its port.
+ *
+ * @param onDeath called at most once, with the error if there was one
+ * @throws what the host throws when it refuses to start workers
+ */
+export function startWorker(start: Start, options: StartOptions, onDeath: (error: unknown) => void): { thread: WorkerThread; origin: WorkerOrigin } {
+  const from: WorkerOrigin = options.factory === undefined ? origin() : { kind: "factory" };
+  let isDead = false;
+  const die = (error: unknown): void => {
+    if (isDead) return;
+    isDead = true;
+    onDeath(error);
+  };
+  const worker = options.factory === undefined ? create(from, start.name, options) : options.factory();
+  if (typeof (worker as { postMessage?: unknown } | null)?.postMessage !== "function") throw new TokiwaError("TOKIWA_BAD_WORKER", "the worker option must return a Worker");
+  const { port1, port2 } = new MessageChannel();
+  const message: StartMessage = { ...start, tokiwa: "start", port: port2, origin: from };
+  const thread = isNodeWorker(worker) ? watchNode(worker, port1, die) : watchWeb(worker as Worker, port1, die);
+  worker.postMessage(message, [port2]);
+  return { thread, origin: from };
+}
+
+function isNodeWorker(worker: unknown): worker is NodeWorker {
+  return typeof (worker as NodeWorker).on === "function";
+}
+
+function create(from: WorkerOrigin, name: string, { resourceLimits }: StartOptions): NodeWorker | Worker {
+  if (workerThreads !== undefined) {
+    const execArgv = workerArguments();
+    const shared = { name, ...(resourceLimits === undefined ? {} : { resourceLimits }), ...(execArgv === undefined ? {} : { execArgv }) };
+    if (from.kind === "source") return new workerThreads.Worker(from.source, { ...shared, eval: true });
+    return new workerThreads.Worker(new URL((from as { url: string }).url), shared);
+  }
+  if (typeof Worker !== "function") throw new TokiwaError("TOKIWA_NO_WORKERS", "this host has no workers: threads cannot be started here");
+  if (from.kind === "source") return new Worker(sourceUrl(from.source), { name });
+  try {
+    return new Worker(new URL((from as { url: string }).url), { type: "module", name });
+  } catch (error) {
+    if (!tryNextOrigin(from)) throw error;                 // another origin's script (a CDN) is refused at once
+    return new Worker(sourceUrl(WORKER_SOURCE), { name });
+  }
+}
+
+function watchNode(worker: NodeWorker, port: MessagePort, die: (error: unknown) => void): WorkerThread {
+  let exited: () => void;
+  const exit = new Promise<void>((resolve) => (exited = resolve));
+  let failure: unknown;
+  worker.on("error", (error) => {
+    failure = error;
+    die(error);
+  });
+  worker.on("exit", (code) => {
+    exited();
+    die(failure ?? new Error(`the worker exited with code ${String(code)}`));
+  });
+  worker.on("messageerror", (error) => die(error));
+  return {
+    port,
+    setRef: (on) => (on ? worker.ref() : worker.unref()),
+    terminate: async () => {
+      port.close();
+      await worker.terminate();
+      await exit;
+    },
+  };
+}
+
+function watchWeb(worker: Worker, port: MessagePort, die: (error: unknown) => void): WorkerThread {
+  worker.addEventListener("error", (event) => {
+    event.preventDefault();                                // reported by the pool, once
+    die(event.error ?? new Error(event.message || "the worker could not be loaded"));
+  });
+  return {
+    port,
+    setRef: () => {},
+    terminate: () => {
+      port.close();
+      worker.terminate();
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,79 @@
+// What travels between a parent and its worker: the one place where messages are declared.
+//
+// Everything goes through a private MessagePort, in batches: what is queued in one turn is one message, and
+// so are the answers. A batch is one flat array, because a clone pays for each object in it.
+//
+//   jobs     [id, definition, count, ...args]*     count < 0: -count - 1 arguments, some of which are shared primitives
+//   answers  [id, status, value, micros]*          status as in `Status`; micros: what it held the worker for
+//
+// With shared memory each link has control words besides. CLAIM makes unstarted jobs take-back-able:
+//
+//   CLAIM   u32  [ tail : u16 | head : u16 ]   head: started so far, the worker moves it; tail: delivered so far, the
+//                                              parent moves it, also back. head == tail: nothing may be started.
+//                                              Both compare-and-swap the whole word, so a job is either started or taken back.
+//   DEAD    u32  1 once a worker of Node has exited: for a parent that is parked and sees no event
+//   HUNGRY  u32  workers of this pool that have nothing to do; the parent stores, workers look before they keep a job
+
+import type { PackedError } from "./errors-wire.ts";
+
+export const CLAIM = 0;
+export const HUNGRY = 1;
+export const DEAD = 2;
+export const CONTROL_WORDS = 16;
+
+/** Jobs that may be delivered and not started: head and tail are 16 bits. */
+export const MAX_WINDOW = 4096;
+
+export const FULFILLED = 0;
+export const REJECTED = 1;
+export const CANCELLED = 2;
+/** Fulfilled with a shared primitive inside. */
+export const FULFILLED_SHARED = 3;
+export type Status = 0 | 1 | 2 | 3;
+
+/** How a worker finds a function. */
+export type Definition =
+  | { readonly id: number; readonly kind: "source"; readonly source: string; readonly name: string }
+  /** The body of a function with these parameters, for execJs(). */
+  | { readonly id: number; readonly kind: "body"; readonly source: string; readonly parameters: string[]; readonly isAsync: boolean; readonly name: string }
+  | { readonly id: number; readonly kind: "module"; readonly url: string; readonly name: string }
+  | { readonly id: number; readonly kind: "exposed"; readonly name: string };
+
+/** The first message to a worker, on its global; all others take the port. */
+export interface StartMessage {
+  readonly tokiwa: "start";
+  readonly port: MessagePort;
+  readonly name: string;
+  readonly index: number;
+  /** Whether jobs are started one at a time, each only when the one before has ended. */
+  readonly isSerial: boolean;
+  /** Whether `spawn(sendable)` in there may run on another worker of the pool. */
+  readonly sharesJobs: boolean;
+  readonly control: Int32Array | undefined;
+  /** Incremented after each batch of answers, for a parent that parks. */
+  readonly parentWord: Int32Array | undefined;
+  /** How this worker was started, so that workers of its own can be. */
+  readonly origin: WorkerOrigin;
+  /** The Web Lock that is held while the worker lives; pages only. */
+  readonly lock: string | undefined;
+  /** A JavaScript or Wasm module whose exports can be called by name. */
+  readonly module: ArrayBuffer | undefined;
+}
+
+export type WorkerOrigin = { readonly kind: "url"; readonly url: string } | { readonly kind: "source"; readonly source: string } | { readonly kind: "factory" };
+
+/** Parent to worker. */
+export type ToWorker =
+  | { readonly k: "jobs"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[] }
+  | { readonly k: "abort"; readonly id: number; readonly reason: PackedError }
+  | { readonly k: "recall"; readonly count: number }
+  | { readonly k: "hungry"; readonly count: number }
+  | { readonly k: "answers"; readonly answers: unknown[] };
+
+/** Worker to parent. */
+export type ToParent =
+  | { readonly k: "ready" }
+  | { readonly k: "answers"; readonly answers: unknown[]; readonly started: number }
+  | { readonly k: "recalled"; readonly ids: number[] }
+  | { readonly k: "offer"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[] }
+  | { readonly k: "abort"; readonly id: number; readonly reason: PackedError };

@@ -1,0 +1,342 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { JoinError, OptionError, Runtime, run, type Sendable, sleep, spawnBlocking, type Suspend, TokiwaError } from "tokiwa";
+import { move, registerError, send } from "tokiwa/threads";
+import { afterEach, describe, expect, test } from "vitest";
+import { transports } from "./support/sent.ts";
+
+const execute = promisify(execFile);
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** Runs a program of its own; rejects when it fails or does not end. */
+async function program(source: string): Promise<string> {
+  const { stdout } = await execute(process.execPath, ["--input-type=module", "-e", source], { cwd: root, timeout: 20_000 });
+  return stdout.trim();
+}
+
+const open: Runtime[] = [];
+function multi(options: object): Runtime {
+  const runtime = new Runtime({ flavor: "multi-thread", ...options });
+  open.push(runtime);
+  return runtime;
+}
+afterEach(async () => {
+  for (const runtime of open.splice(0)) await runtime.shutdown({ timeout: 0 });
+});
+
+const busy = send((ms: number) => {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+  return ms;
+});
+
+describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
+  test("32 tasks that sleep report more than one thread", async () => {
+    const runtime = multi({ workerThreads: 4, transport });
+    const ids = await Promise.all(
+      Array.from({ length: 32 }, () =>
+        runtime.spawn(
+          send(async () => {
+            await tokiwa.sleep(5);
+            return (process as unknown as { getBuiltinModule(name: string): { threadId: number } }).getBuiltinModule("node:worker_threads").threadId;
+          }),
+        ),
+      ),
+    );
+    expect(new Set(ids).size).toBeGreaterThan(1);
+  });
+
+  test("short jobs do not wait behind a long one", async () => {
+    const runtime = multi({ workerThreads: 2, transport });
+    await Promise.all([runtime.spawn(busy, 30), runtime.spawn(busy, 30)]);
+    const start = performance.now();
+    const ends = await Promise.all([400, 1, 1, 1, 1, 1, 1, 1].map((ms) => runtime.spawn(busy, ms).then(() => performance.now() - start)));
+    expect(Math.max(...ends.slice(1))).toBeLessThan(300);
+  });
+
+  test("70 000 jobs in flight all settle", async () => {
+    const runtime = multi({ workerThreads: 2, transport });
+    const echo = send((n: number) => n);
+    const values = await Promise.all(Array.from({ length: 70_000 }, (_, n) => runtime.spawn(echo, n)));
+    expect(values.every((value, n) => value === n)).toBe(true);
+  }, 30_000);
+
+  test("a job submits 100 jobs and joins them, on every worker at once", async () => {
+    const runtime = multi({ workerThreads: 2, transport });
+    const parent = send(async () => {
+      const child = tokiwa.send((n: number) => n * 2);
+      const values = await Promise.all(Array.from({ length: 100 }, (_, n) => tokiwa.spawn(child, n)));
+      return values.reduce((a, b) => a + b, 0);
+    });
+    expect(await Promise.all([runtime.spawn(parent), runtime.spawn(parent), runtime.spawn(parent)])).toEqual([9900, 9900, 9900]);
+  });
+
+  test("nested spawns give what the sequential program gives", async () => {
+    const runtime = multi({ workerThreads: 2, transport });
+    const fib = function* fib(n: number): Generator<Suspend, number, unknown> {
+      if (n < 2) return n;
+      const child: Sendable<[number], number> = tokiwa.send(fib);
+      const a = tokiwa.spawn(child, n - 1);
+      const b = tokiwa.spawn(child, n - 2);
+      return (yield* a) + (yield* b);
+    };
+    expect(await runtime.spawn(send(fib), 15)).toBe(610);
+  });
+
+  test("arguments are taken at the call, and moved buffers detached", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const object = { n: 1 };
+    const bytes = new Uint8Array(1 << 20).fill(7);
+    const a = runtime.spawn(send((o: { n: number }) => o.n), object);
+    const b = runtime.spawn(send((view: Uint8Array) => tokiwa.move(view)), move(bytes));
+    object.n = 2;
+    expect(bytes.length).toBe(0);
+    expect(await a).toBe(1);
+    const back = await b;
+    expect([back.length, back[99]]).toEqual([1 << 20, 7]);
+  });
+
+  test("an error keeps class, name, code, cause and own properties", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const { reason } = (await runtime
+      .spawn(
+        send(() => {
+          throw Object.assign(new RangeError("too far", { cause: new TypeError("why") }), { code: "E_FAR", detail: { a: 1 }, ["__proto__x"]: 1 });
+        }),
+      )
+      .result()) as { reason: RangeError & { code: string; detail: unknown } };
+    expect(reason).toBeInstanceOf(RangeError);
+    expect(reason.cause).toBeInstanceOf(TypeError);
+    expect({ message: reason.message, code: reason.code, detail: reason.detail }).toEqual({ message: "too far", code: "E_FAR", detail: { a: 1 } });
+    const own = await runtime.spawn(send(() => tokiwa.timeout(1, tokiwa.sleep(1000)))).result();
+    expect(own).toMatchObject({ status: "rejected", reason: { name: "TimeoutError", code: "TOKIWA_ELAPSED" } });
+  });
+
+  test("abort cancels the signal inside and runs finally", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const trace = new MessageChannel();
+    const said: unknown[] = [];
+    trace.port1.onmessage = ({ data }) => said.push(data);
+    const handle = runtime.spawn(
+      send(async (port: MessagePort) => {
+        const { signal } = tokiwa.currentTask();
+        port.postMessage("started");
+        try {
+          await tokiwa.sleep(60_000);
+        } finally {
+          port.postMessage(signal.aborted);
+        }
+      }),
+      move(trace.port2),
+    );
+    while (said.length === 0) await sleep(1);
+    handle.abort("enough");
+    const result = await handle.result();
+    expect(result).toMatchObject({ status: "cancelled", reason: { code: "TOKIWA_CANCELLED", cause: "enough" } });
+    while (said.length < 2) await sleep(1);
+    expect(said).toEqual(["started", true]);
+    expect(await runtime.spawn(send(() => 1))).toBe(1);    // the worker lives
+    trace.port1.close();
+  });
+
+  test("a worker that exits or throws outside a task rejects what it had started, and is replaced", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    for (const kill of [
+      send(() => process.exit(0)),
+      send(async () => {
+        setTimeout(() => {
+          throw new Error("outside");
+        });
+        await tokiwa.sleep(60_000);
+      }),
+    ]) {
+      const result = await runtime.spawn(kill as never).result();
+      expect(result).toMatchObject({ status: "rejected", reason: { name: "JoinError", code: "TOKIWA_WORKER_DIED" } });
+      expect(await runtime.spawn(send(() => "alive"))).toBe("alive");
+    }
+  });
+
+  test("what cannot be cloned fails its own task only", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const bad = runtime.spawn(send(() => () => 1));
+    const nested = runtime.spawn(send(() => ({ f: () => 1 })));
+    const good = runtime.spawn(send(() => 1));
+    const argument = runtime.spawn(send((_: unknown) => 1), () => 1);
+    expect((await bad.result()).status).toBe("rejected");
+    expect(await nested.result()).toMatchObject({ reason: { code: "TOKIWA_NOT_CLONEABLE" } });
+    expect(await argument.result()).toMatchObject({ reason: { code: "TOKIWA_NOT_CLONEABLE" } });
+    expect(await good).toBe(1);
+  });
+
+  test("an interval in a worker fires while the worker waits for work", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    await runtime.spawn(
+      send(() => {
+        const counter = globalThis as unknown as { ticks: number };
+        counter.ticks = 0;
+        setInterval(() => counter.ticks++, 10);
+      }),
+    );
+    await sleep(200);
+    expect(await runtime.spawn(send(() => (globalThis as unknown as { ticks: number }).ticks))).toBeGreaterThan(5);
+  });
+
+  test("what runs at a shutdown is cancelled, and what never ends does not hold it up", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const handle = runtime.spawn(
+      send(() => {
+        for (;;);
+      }),
+    );
+    await sleep(50);
+    await runtime.shutdown({ timeout: 50 });
+    expect(await handle.result()).toMatchObject({ status: "cancelled", reason: { code: "TOKIWA_SHUT_DOWN" } });
+  });
+});
+
+describe("sending", () => {
+  test("a free variable is named", async () => {
+    const offset = 1;
+    const result = await spawnBlocking((n: number) => n + offset, 1).result();
+    expect(result).toMatchObject({ status: "rejected", reason: { name: "OptionError" } });
+    expect(String((result as { reason: Error }).reason.message)).toContain("offset is not defined in the worker");
+  });
+
+  test("what cannot be sent is refused at the call", () => {
+    expect(() => send(Math.max)).toThrow(OptionError);
+    expect(() => send(class {} as never)).toThrow(OptionError);
+    expect(() => send("./relative.js", "f")).toThrow("absolute URL");
+    expect(() => spawnBlocking(42 as never)).toThrow("fn must be a function");
+    expect(() => new Runtime({ flavor: "multi-thread", workerThreads: 0 })).toThrow("workerThreads must be an integer from 1 to 1024, got 0");
+    expect(() => new Runtime({ maxBlockingThreads: 0 })).toThrow("maxBlockingThreads");
+  });
+
+  test("methods, async and generator functions are sent too", async () => {
+    const runtime = multi({ workerThreads: 1 });
+    const holder = {
+      plain(n: number) {
+        return n + 1;
+      },
+      async late(n: number) {
+        await tokiwa.sleep(1);
+        return n + 2;
+      },
+      *steps(n: number): Generator<Suspend, number, unknown> {
+        yield* tokiwa.sleep(1);
+        return n + 3;
+      },
+    };
+    expect(await Promise.all([runtime.spawn(send(holder.plain), 1), runtime.spawn(send(holder.late), 1), runtime.spawn(send(holder.steps), 1)])).toEqual([2, 3, 4]);
+  });
+
+  test("a registered class of errors keeps its class", async () => {
+    class Odd extends Error {}
+    registerError(Odd);
+    const runtime = multi({ workerThreads: 1 });
+    const { reason } = (await runtime
+      .spawn(
+        send(() => {
+          class Odd extends Error {}
+          tokiwa.registerError(Odd);
+          throw Object.assign(new Odd("odd"), { n: 3 });
+        }),
+      )
+      .result()) as { reason: Error & { n: number } };
+    expect([reason instanceof Odd, reason.message, reason.n]).toEqual([true, "odd", 3]);
+  });
+
+  test("on a current-thread runtime a sendable runs here, with copies", async () => {
+    const runtime = new Runtime();
+    const given = { n: 1 };
+    const handle = runtime.spawn(send((o: { n: number }) => o.n), given);
+    given.n = 2;
+    expect(await handle).toBe(1);
+    await runtime.shutdown();
+  });
+});
+
+describe("spawnBlocking", () => {
+  test("a timer fires before a long computation ends", async () => {
+    const trace: string[] = [];
+    const sum = spawnBlocking((n: number) => {
+      let total = 0;
+      for (let i = 0; i < n; i++) total += i;
+      return total;
+    }, 50_000_000);
+    const timer = sleep(10).then(() => trace.push("timer"));
+    trace.push(String(await sum));
+    await timer;
+    expect(trace).toEqual(["timer", "1249999975000000"]);
+  });
+
+  test("blockOn() waits for a blocking job, on Node's main thread", async () => {
+    const out = await program(`
+      import { Runtime, sleep, join } from "tokiwa";
+      const runtime = new Runtime();
+      console.log(runtime.blockOn(function* () {
+        const [a] = yield* join(runtime.spawnBlocking((n) => n * 2, 21), sleep(5));
+        return a;
+      }));`);
+    expect(out).toBe("42");
+  });
+
+  test("blockOn() does not wait for a worker that has exited", async () => {
+    const out = await program(`
+      import { Runtime } from "tokiwa";
+      const runtime = new Runtime();
+      try {
+        runtime.blockOn(function* () { yield* runtime.spawnBlocking(() => process.exit(0)); });
+      } catch (error) { console.log(error.code); }
+      process.exit(0);`);
+    expect(out).toBe("TOKIWA_WORKER_DIED");
+  });
+
+  test("an idle runtime with threads lets the process end", async () => {
+    const out = await program(`
+      import { Runtime, spawnBlocking } from "tokiwa";
+      import { send, Thread } from "tokiwa/threads";
+      const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 2 });
+      const thread = new Thread();
+      console.log(await runtime.spawn(send(() => 1)), await spawnBlocking(() => 2), await thread.exec(() => 3));`);
+    expect(out).toBe("1 2 3");
+  });
+
+  test("run() on threads returns, and no more than maxBlockingThreads are started", async () => {
+    const names = await run(
+      async () => {
+        const { current } = Runtime;
+        const jobs = Array.from({ length: 6 }, () => current.spawnBlocking(() => tokiwa.sleep(20)));
+        await Promise.all(jobs);
+        return current.metrics().blocking.map(({ name }) => name);
+      },
+      { maxBlockingThreads: 2, threadName: "b" },
+    );
+    expect(names).toEqual(["b-0", "b-1"]);
+  });
+
+  test("an idle thread goes after its keep-alive", async () => {
+    const runtime = new Runtime({ threadKeepAlive: 20 });
+    await runtime.spawnBlocking(() => 1);
+    await sleep(200);
+    expect(runtime.metrics().blocking).toEqual([]);
+    await runtime.shutdown();
+  });
+
+  test("blockInPlace() runs in place on a multi-thread runtime, and is refused on the other", async () => {
+    const runtime = multi({ workerThreads: 1 });
+    expect(await runtime.spawn(send(() => tokiwa.blockInPlace(() => 5)))).toBe(5);
+    expect(runtime.blockInPlace(() => 6)).toBe(6);
+    expect(() => new Runtime().blockInPlace(() => 1)).toThrow("multi-thread");
+  });
+
+  test("workers that never start reject what is queued", async () => {
+    const runtime = multi({
+      worker: () => {
+        throw new TokiwaError("TOKIWA_TEST", "no worker today");
+      },
+    });
+    const { reason } = (await runtime.spawn(send(() => 1)).result()) as { reason: JoinError };
+    expect([reason instanceof JoinError, reason.code, (reason.cause as TokiwaError).code]).toEqual([true, "TOKIWA_WORKER_DIED", "TOKIWA_TEST"]);
+  });
+});
