@@ -220,7 +220,7 @@ describe("here", () => {
       const set = new JoinSet<string>();
       const good = set.spawn(async () => "value");
       const bad = set.spawn(() => { throw new RangeError("bad"); });
-      const stopped = set.spawn(sleep(Infinity).then(() => "never") as Promise<string>);
+      const stopped = set.spawn(future<string>(() => PENDING));
       stopped.abort("enough");
       const found = new Map<number, Joined<string>>();
       for await (const joined of set) found.set(joined.id, joined);
@@ -342,6 +342,17 @@ describe("here", () => {
     }
     expect(reported.map(String)).toEqual(["Error: left"]);
   });
+
+  test("blocking functions run in the set, on threads", () =>
+    run(async () => {
+      await using set = new JoinSet<number>();
+      const handle = set.spawnBlocking((n) => n * 2, 21);
+      set.spawnBlocking(() => { throw new RangeError("no"); });
+      const found = new Map<number, Joined<number>>();
+      for await (const joined of set) found.set(joined.id, joined);
+      expect(found.get(handle.id)).toMatchObject({ status: "fulfilled", value: 42 });
+      expect([...found.values()].find((joined) => joined.status === "rejected")).toMatchObject({ reason: { name: "RangeError", message: "no" } });
+    }));
 
   test("with the policy shutdown a failure in a set is the set's", () =>
     run(

@@ -126,6 +126,16 @@ describe("here", () => {
     expect(tracker.isEmpty).toBe(true);
   });
 
+  test("blocking functions count until they have ended", () =>
+    run(async () => {
+      const tracker = new TaskTracker();
+      const handle = tracker.spawnBlocking((n) => n + 1, 1);
+      expect(tracker.size).toBe(1);
+      tracker.close();
+      await tracker.wait();
+      expect([handle.isFinished, await handle, tracker.size]).toEqual([true, 2, 0]);
+    }));
+
   test("trackFuture counts from the call until the end or the drop", async () => {
     const tracker = new TaskTracker();
     const done = tracker.trackFuture(yieldNow());

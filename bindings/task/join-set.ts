@@ -7,9 +7,11 @@
 //
 // A set lives above the runtime, whose spawn() it uses.
 
+import { spawnBlocking } from "../blocking.ts";
 import { completed, type Future, Operation, PENDING, proceed, restore, type TaskFn, type Waker } from "../future.ts";
 import { spawn } from "../runtime.ts";
 import { Place, Waiter, WaiterQueue } from "../sync/waiters.ts";
+import type { Sendable } from "../workers/sendable.ts";
 import type { AbortHandle, Task, TaskId, TaskResult } from "./task.ts";
 
 /** How a task of a set ended, and which it was. */
@@ -226,10 +228,18 @@ export class JoinSet<T> implements AsyncIterable<Joined<T>>, Disposable, AsyncDi
   readonly #members = new Members<T>();
 
   /** Starts a task in the set, on the current runtime; as `spawn()`. */
-  spawn<A extends unknown[]>(fn: TaskFn<A, T>, ...args: A): AbortHandle;
+  spawn<A extends unknown[]>(fn: TaskFn<A, T> | Sendable<A, T>, ...args: A): AbortHandle;
   spawn(future: Future<T> | PromiseLike<T>): AbortHandle;
   spawn(body: unknown, ...args: unknown[]): AbortHandle {
-    const task = spawn(body as TaskFn<unknown[], T>, ...args) as Task<T>;
+    return this.#add(spawn(body as TaskFn<unknown[], T>, ...args) as Task<T>);
+  }
+
+  /** Runs a blocking function on a thread, in the set; as `spawnBlocking()`. */
+  spawnBlocking<A extends unknown[]>(fn: TaskFn<A, T> | Sendable<A, T>, ...args: A): AbortHandle {
+    return this.#add(spawnBlocking(fn, ...args) as Task<T>);
+  }
+
+  #add(task: Task<T>): AbortHandle {
     const members = this.#members;
     const entry = new Entry(task, members);
     if (task.scheduler.unhandledFailure === "shutdown") task.claim(true);

@@ -4,9 +4,11 @@
 // in which the tracker is closed and empty: it stays true for those who waited then, also if the
 // tracker is opened or used again before they look.
 
+import { spawnBlocking } from "../blocking.ts";
 import { completed, describeFuture, type Future, Operation, PENDING, type TaskFn, type Waker } from "../future.ts";
 import { spawn } from "../runtime.ts";
 import { Notify } from "../sync/notify.ts";
+import type { Sendable } from "../workers/sendable.ts";
 import { operand } from "./promise.ts";
 import type { JoinHandle, Task } from "./task.ts";
 
@@ -113,13 +115,21 @@ export class TaskTracker implements AsyncDisposable {
   readonly #count = new Count();
 
   /** Starts a task on the current runtime, as `spawn()`, and counts it until it has ended. */
-  spawn<A extends unknown[], T>(fn: TaskFn<A, T>, ...args: A): JoinHandle<T>;
+  spawn<A extends unknown[], T>(fn: TaskFn<A, T> | Sendable<A, T>, ...args: A): JoinHandle<T>;
   spawn<T>(future: Future<T> | PromiseLike<T>): JoinHandle<T>;
   spawn(body: unknown, ...args: unknown[]): JoinHandle<unknown> {
-    const task = spawn(body as TaskFn<unknown[], unknown>, ...args) as Task<unknown>;
+    return this.#add(spawn(body as TaskFn<unknown[], unknown>, ...args));
+  }
+
+  /** Runs a blocking function on a thread, as `spawnBlocking()`, and counts it until it has ended. */
+  spawnBlocking<A extends unknown[], T>(fn: TaskFn<A, T> | Sendable<A, T>, ...args: A): JoinHandle<T> {
+    return this.#add(spawnBlocking(fn, ...args));
+  }
+
+  #add<T>(handle: JoinHandle<T>): JoinHandle<T> {
     this.#count.size++;
-    task.whenDone(this.#count);
-    return task;
+    (handle as Task<T>).whenDone(this.#count);
+    return handle;
   }
 
   /** A future that counts from this call until it has completed or is dropped. */
