@@ -65,6 +65,7 @@ class Core {
   #closeTimer: HostTimer | undefined;
   #sendTimer: HostTimer | undefined;
   #unlisten: (() => void) | undefined;
+  hasOpened = false;
   isClosing = false;
   isClosed = false;
   code = NO_STATUS;
@@ -73,7 +74,10 @@ class Core {
     this.socket = socket;
     this.#limit = limit;
     socket.binaryType = "arraybuffer";
-    socket.addEventListener("open", () => this.openGate.open());
+    socket.addEventListener("open", () => {
+      this.hasOpened = true;
+      this.openGate.open();
+    });
     socket.addEventListener("message", (event: { data: unknown }) => this.#arrived(event.data));
     socket.addEventListener("error", (event: { error?: unknown; message?: string }) => this.#errored(event));
     socket.addEventListener("close", (event: { code: number; reason: string }) => this.#gone(event.code, event.reason));
@@ -310,12 +314,12 @@ class Opening extends Operation<WebSocketClient> {
       this.#core = make();
     }
     const core = this.#core;
-    if (core.failure !== undefined) throw core.failure;
-    if (core.isClosing) throw closedError("the WebSocket was closed before it was open");
-    if (core.socket.readyState === OPEN) {
+    if (core.hasOpened) {                                  // and perhaps failed since: recv() tells, after what came before
       this.#core = undefined;
       return new WebSocketClient(core);
     }
+    if (core.failure !== undefined) throw core.failure;
+    if (core.isClosing) throw closedError("the WebSocket was closed before it was open");
     core.openGate.wait(this, waker);
     restore();
     return PENDING;

@@ -1,0 +1,92 @@
+import { describe, expect, test } from "vitest";
+import { signal } from "tokiwa/net";
+import { runProgram } from "./support/net.ts";
+
+describe("signals, each program in a process of its own", () => {
+  test("ctrlC() ends a program in good order; the second one is the host's again", async () => {
+    const { code, output } = await runProgram(
+      `import { run, select, sleep, spawn } from "tokiwa"; import { ctrlC } from "tokiwa/net";
+       await run(async () => {
+         const waiting = spawn(ctrlC());
+         await sleep(1);
+         console.log("ready");
+         const { name } = await select({ quit: waiting, late: sleep(15_000) });
+         console.log(name, process.listenerCount("SIGINT"));
+       });`,
+      { onOutput: (output, kill) => void (output === "ready\n" && kill("SIGINT")) },
+    );
+    expect(output).toBe("ready\nquit 0\n");
+    expect(code).toBe(0);
+  });
+
+  test("signal() counts arrivals between looks as one, and goes on", async () => {
+    let sent = 0;
+    const { code, output } = await runProgram(
+      `import { run } from "tokiwa"; import { signal } from "tokiwa/net";
+       await run(function* () {
+         const hangup = signal("SIGHUP");
+         console.log("ready");
+         for (let i = 1; i <= 3; i++) { yield* hangup.recv(); console.log(i); }
+         hangup.close();
+       });`,
+      {
+        onOutput: (output, kill) => {
+          const lines = output.split("\n").length - 1;
+          if (lines > sent && lines <= 3) {
+            sent = lines;
+            kill("SIGHUP");
+          }
+        },
+      },
+    );
+    expect(output).toBe("ready\n1\n2\n3\n");
+    expect(code).toBe(0);
+  });
+
+  test("an open listener does not keep a process alive, a pending accept does", async () => {
+    const open = await runProgram(
+      `import { run } from "tokiwa"; import { TcpListener } from "tokiwa/net";
+       await run(async () => { await TcpListener.bind({ host: "127.0.0.1", port: 0 }); console.log("bound"); });`,
+    );
+    expect(open).toEqual({ code: 0, output: "bound\n" });
+    const waiting = await runProgram(
+      `import { run, sleep, select } from "tokiwa"; import { TcpListener, TcpStream } from "tokiwa/net";
+       import { spawn as start } from "node:child_process";
+       await run(async () => {
+         const listener = await TcpListener.bind({ host: "127.0.0.1", port: 0 });
+         start(process.execPath, ["-e", \`setTimeout(() => require("node:net").connect(\${listener.localAddr.port}, "127.0.0.1"), 200)\`], { stdio: "ignore" }).unref();
+         const stream = await listener.accept();
+         console.log("accepted");
+       });`,
+    );
+    expect(waiting).toEqual({ code: 0, output: "accepted\n" });
+  });
+
+  test("running out of descriptors does not end an accept loop", async () => {
+    const { code, output } = await runProgram(
+      `import { run, spawn, sleep } from "tokiwa"; import { TcpListener, TcpStream } from "tokiwa/net";
+       import net from "node:net";
+       await run(async () => {
+         const listener = await TcpListener.bind({ host: "127.0.0.1", port: 0 });
+         const open = [];
+         spawn(async () => { for await (const stream of listener) { open.push(stream); spawn(async () => { await stream.writeAll(new Uint8Array([1])); }).result(); } });
+         const clients = [];
+         for (let i = 0; i < 100; i++) { const socket = net.connect(listener.localAddr.port, "127.0.0.1"); socket.on("error", () => {}); clients.push(socket); }
+         await sleep(300);
+         for (const client of clients) client.destroy();
+         for (const stream of open) stream.close();
+         await sleep(100);
+         const again = await TcpStream.connect(listener.localAddr);
+         console.log(await again.read(new Uint8Array(1)));
+         process.exit(0);
+       });`,
+      { limits: "ulimit -n 60" },
+    );
+    expect(output).toBe("1\n");
+    expect(code).toBe(0);
+  });
+
+  test.each(["SIGKILL", "SIGNOPE", "int", "", 2])("%s is refused", (name) => {
+    expect(() => signal(name as string)).toThrow(expect.objectContaining({ name: "OptionError" }));
+  });
+});
