@@ -15,9 +15,9 @@
 // one themselves when nothing below them did. Without units a future is pending and its task
 // goes behind everything that is ready.
 
-import { ContextError } from "./errors.ts";
+import { ContextError, OptionError } from "./errors.ts";
 import { reportUnhandled } from "./host.ts";
-import { checkFunction } from "./options.ts";
+import { checkFunction, show } from "./options.ts";
 
 /** What `poll` returns while a future is not ready. */
 export const PENDING: unique symbol = Symbol("tokiwa.pending");
@@ -342,6 +342,7 @@ class ByRef<T> extends Operation<T> {
  * @example await select({ line: byRef(nextLine), quit: token.cancelled() });
  */
 export function byRef<T>(inner: Future<T>): Future<T> {
+  if (!isFuture(inner)) throw new OptionError(`byRef() takes a future, got ${show(inner)}`);
   return new ByRef(inner);
 }
 
