@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { collectGarbage } from "./support/lanes.ts";
 
 const OPERATIONS = 1_000_000;
+const TIMEOUT_MS = 120_000;
 /** What a heap may wander between two collections, and less than 8 bytes an operation. */
 const SLACK_BYTES = 4 << 20;
 const nobody = { wake() {} };
@@ -71,7 +72,7 @@ test("dropped waiters of every kind leave nothing behind", async () => {
   lock.tryWrite().unlock();
   cell.set(1);
   runtime[Symbol.dispose]();
-});
+}, TIMEOUT_MS);
 
 test("aborted tasks that wait leave nothing behind", async () => {
   const runtime = new Runtime({ lane: "manual" });
@@ -101,4 +102,4 @@ test("aborted tasks that wait leave nothing behind", async () => {
   expect({ tasksAlive, queueDepth, timers }).toEqual({ tasksAlive: metrics.tasksAlive, queueDepth: metrics.queueDepth, timers: metrics.timers });
   expect([tasksAlive, tracker.size, semaphore.availablePermits]).toEqual([0, 0, 0]);
   runtime[Symbol.dispose]();
-});
+}, TIMEOUT_MS);

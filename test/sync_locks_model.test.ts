@@ -21,9 +21,10 @@ import {
 } from "tokiwa";
 import { task, type TestTask } from "tokiwa/testing";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { seed } from "./support/lanes.ts";
 
+vi.setConfig({ testTimeout: 120_000 });                   // properties shrink, and machines are busy
 const runs = { seed, numRuns: 1000 };
 const small = fc.nat({ max: 4 });
 const pick = fc.nat({ max: 1000 });
