@@ -229,8 +229,13 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
 
   #settle(value: unknown, ok: boolean): void {
     if (hasAsyncContext) {
+      const { scope, locals } = context;                   // a callback given to then() is code of the function, too
+      context.scope = this.scope;
+      context.locals = this.scope.locals;
       if (ok) this.fulfil(value);
       else this.fail(value);
+      context.scope = scope;
+      context.locals = locals;
       return;
     }
     const scope = this.scope;                              // the window: the next microtask is the function's own code
