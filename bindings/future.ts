@@ -198,6 +198,14 @@ export const BORROW: unique symbol = Symbol("tokiwa.borrow");
 export abstract class Operation<T> implements Future<T> {
   abstract poll(waker: Waker): T | typeof PENDING;
 
+  /**
+   * Whether a poll that is pending may be followed at once by one with another waker: then an await tries before it makes
+   * anything for the wait. Not so where a poll counts (yieldNow) or costs (a timer).
+   */
+  get isRepollable(): boolean {
+    return false;
+  }
+
   /** What a deadlock report says that is waited for. */
   describe(): string {
     return "a future";

@@ -26,12 +26,15 @@ function mpscCase(name, capacity, tokio) {
           else for (let i = 0; i < MESSAGES; i++) yield* tx.send(i);
           tx.close();
         }
-        function* main() {
-          const [tx, rx] = make();
-          runtime.spawn(produce, tx);
+        function* consume(rx) {
           let sum = 0;
           for (let value = yield* rx.recv(); value !== undefined; value = yield* rx.recv()) sum += value;
           return sum;
+        }
+        function* main() {
+          const [tx, rx] = make();
+          runtime.spawn(produce, tx);
+          return yield* runtime.spawn(consume, rx);
         }
         return { run: () => runtime.blockOn(main) };
       },
@@ -44,12 +47,15 @@ function mpscCase(name, capacity, tokio) {
           }
           tx.close();
         }
-        async function main() {
-          const [tx, rx] = make();
-          runtime.spawn(produce, tx);
+        async function consume(rx) {
           let sum = 0;
           for (let value = await rx.recv(); value !== undefined; value = await rx.recv()) sum += value;
           return sum;
+        }
+        function main() {
+          const [tx, rx] = make();
+          runtime.spawn(produce, tx);
+          return runtime.spawn(consume, rx);
         }
         return { run: () => runtime.run(main) };
       },

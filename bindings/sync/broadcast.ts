@@ -329,6 +329,10 @@ class Receive<T> extends Waiter<T> implements Item<T> {
     if (this.isLinked) this.#channel.receiving.remove(this);
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   override describe(): string {
     return "a message of a broadcast channel";
   }

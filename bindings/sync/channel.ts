@@ -281,6 +281,10 @@ export class Send<T> extends Slots<void> {
     this.#value = undefined;
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   override describe(): string {
     return "room in an mpsc channel";
   }
@@ -363,6 +367,10 @@ export class Receive<T> extends Waiter<T | undefined> implements Item<T> {
     if (wasWoken && this.channel.queue.length > 0) this.channel.wakeReceiver();
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   override describe(): string {
     return "a message of an mpsc channel";
   }
@@ -402,6 +410,10 @@ export class ReceiveMany<T> extends Operation<number> {
 
   override [Symbol.dispose](): void {
     this.#inner[Symbol.dispose]();
+  }
+
+  override get isRepollable(): boolean {
+    return true;
   }
 
   override describe(): string {

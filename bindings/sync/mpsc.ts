@@ -70,6 +70,10 @@ class Reserve<T> extends Slots<Permit<T>> {
     return undefined;
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   override describe(): string {
     return "room in an mpsc channel";
   }

@@ -112,6 +112,10 @@ class Receive<T> extends Operation<T> {
     return this.#receiver.poll(waker);
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   override describe(): string {
     return this.#receiver.describe();
   }
@@ -240,6 +244,10 @@ export class OneshotReceiver<T> extends Operation<T> {
     if ((this.flags & OVER) !== 0) return;
     this.flags |= CLOSED;
     this.#end();
+  }
+
+  override get isRepollable(): boolean {
+    return true;
   }
 
   override describe(): string {

@@ -34,6 +34,10 @@ class Next<T> extends Operation<IteratorResult<T, undefined>> {
     this.#item[Symbol.dispose]();
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   override describe(): string {
     return this.#item.describe();
   }

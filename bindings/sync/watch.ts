@@ -262,6 +262,10 @@ class Changed<T> extends Wait<T, void> {
     this.isOver = false;
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   override next(): IteratorResult<Suspend, void> {
     const { waker, budget } = context;
     if (waker === null || budget <= 0 || this.isOver) return super.next();

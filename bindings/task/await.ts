@@ -312,6 +312,31 @@ function drop(future: Future<unknown>): void {
   if ((future as { [BORROW]?: unknown })[BORROW] === undefined) future[Symbol.dispose]();
 }
 
+/** Given to a first poll that has nobody to wake: if it is pending, a second one follows at once. */
+const NOBODY: Waker = { wake() {} };
+const resolved: Promise<unknown> = Promise.resolve();
+
+/**
+ * Polls a future that does not mind being polled twice, before anything is made for the wait: a message that is
+ * there costs no slot, no unit and no closure. The answer settles in a job of its own, as always.
+ */
+function tryFirst(future: Future<unknown>, scope: Scope, onFulfilled: Callback, onRejected: Callback): PromiseLike<unknown> | undefined {
+  const { budget } = context;
+  context.budget = scope.budget;
+  let value: unknown;
+  try {
+    value = future.poll(NOBODY);
+    if (value === PENDING) return undefined;
+  } catch (error) {
+    return Promise.reject(error).then(onFulfilled, onRejected);
+  } finally {
+    scope.budget = context.budget;
+    context.budget = budget;
+  }
+  if (typeof onFulfilled !== "function") return Promise.resolve(value);
+  return resolved.then(value === undefined ? onFulfilled : () => onFulfilled(value));
+}
+
 /** Awaits `future` on behalf of `scope`, or of nobody. */
 export function awaitIn<T, R1, R2>(
   future: Future<T>,
@@ -319,6 +344,10 @@ export function awaitIn<T, R1, R2>(
   onFulfilled: ((value: T) => R1 | PromiseLike<R1>) | null | undefined,
   onRejected: ((reason: unknown) => R2 | PromiseLike<R2>) | null | undefined,
 ): PromiseLike<R1 | R2> {
+  if (hasAsyncContext && scope !== null && !scope.isCancelled && scope.budget > 0 && (future as Partial<Operation<T>>).isRepollable === true) {
+    const settled = tryFirst(future, scope, onFulfilled as Callback, onRejected as Callback);
+    if (settled !== undefined) return settled as PromiseLike<R1 | R2>;
+  }
   const node =
     scope === null
       ? new FreeAwait(future, onFulfilled as Callback, onRejected as Callback)
