@@ -19,7 +19,7 @@
 
 import { SendError } from "../errors.ts";
 import { completed, context, FINISHED, Operation, PENDING, proceed, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
-import { Ring } from "./ring.ts";
+import { Queue } from "./queue.ts";
 import { END, type Item } from "./stream.ts";
 import { Waiter, WaiterQueue } from "./waiters.ts";
 
@@ -30,7 +30,7 @@ export class Channel<T> {
   readonly capacity: number;
   free: number;
   held = 0;
-  readonly queue: Ring<T> = new Ring();
+  readonly queue: Queue<T> = new Queue();
   /** Senders that are not closed, or still hold permits. */
   senders = 1;
   weaks = 0;
