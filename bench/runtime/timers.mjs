@@ -179,13 +179,13 @@ function tooLate() {
 /** All of them fire within 200, 20 or 2 ms (500 to 5000 in each), after a pause in which they are set. */
 function fire(count) {
   const list = delays(count, 50, count >= 1e6 ? 200 : count >= 1e5 ? 20 : 2);
-  const lead = count >= 1e6 ? 6000 : count >= 1e5 ? 1000 : 100;
+  const lead = count >= 1e6 ? 12_000 : count >= 1e5 ? 2000 : 200;
   return {
     name: `timers_fire_${size(count)}`,
     unit: "timer",
     ops: count,
     answer: count,
-    turns: count >= 1e6 ? 5 : count >= 1e5 ? 9 : undefined,
+    turns: count >= 1e6 ? 3 : count >= 1e5 ? 5 : undefined,
     tokio: "557-662 at 1M",
     base: "setTimeout",
     sides: {

@@ -1,0 +1,41 @@
+// What issue 2 wants to reach, computed from results. `there` is what ARCHITECTURE.md section 7 says of native
+// Tokio (another run, on another machine); `scale` brings it to the machine of the results by the one number that
+// both have: a native async function with one await, started and joined, 176 ns there.
+export const PROMISE_THERE = 176;
+
+/** @param get (case, side) => median ns or bytes, or undefined */
+export function targets(get, ratio) {
+  const scale = get("spawn_join_1000", "promise one await") / PROMISE_THERE;
+  const toTokio = (name, side, there, limit) => ({
+    what: `${name}, ${side}, against native Tokio ${there} (here about ${Math.round(there * scale)})`,
+    limit: `${limit}x`,
+    value: get(name, side) / (there * scale),
+    ok: get(name, side) / (there * scale) <= limit,
+    unit: "x",
+  });
+  const between = (what, value, limit, unit = "x") => ({ what, limit: `${limit}${unit === "x" ? "x" : ` ${unit}`}`, value, ok: value <= limit, unit });
+  const least = (what, value, limit) => ({ what, limit: `at least ${limit}x`, value, ok: value >= limit, unit: "x" });
+  const times = (name, a, b) => get(name, a) / get(name, b);
+  return [
+    toTokio("yield_many_1000", "generator", 53.5, 0.6),
+    toTokio("yield_many_50000", "generator", 53.5, 1),
+    between("`yield* yieldNow()` against the bare `yield*` of a leaf", times("yield_many_1000", "generator", "bare yield*"), 2),
+    between("a poll of a poll future", get("yield_many_1000", "poll future"), 15, "ns"),
+    toTokio("spawn_join_1000", "generator no argument", 261, 0.5),
+    between("spawn and join of a generator against a native async function with one await", ratio("spawn_join_1000", "generator no argument"), 1),
+    toTokio("chained_spawn", "generator", 224, 0.6),
+    toTokio("ping_pong", "generator", 740, 0.6),
+    between("async tasks parked on our futures against bare promises", ratio("yield_many_1000", "async"), get.major >= 24 ? 1.5 : 3),
+    between("native awaits beside generator tasks against none", ratio("native_await_beside", "after generator tasks"), 1.1),
+    least("Effect against generator tasks: yield", times("yield_many_1000", "effect", "generator"), 5),
+    least("Effect against generator tasks: spawn and join", times("spawn_join_1000", "effect", "generator"), 5),
+    least("Effect against generator tasks: chained spawn", times("chained_spawn", "effect", "generator"), 5),
+    least("Effect against generator tasks: ping_pong", times("ping_pong", "effect", "generator"), 5),
+    between("timers, 1M live: insert against setTimeout", ratio("timers_insert_1M", "tokiwa"), 1 / 50),
+    between("timers, 1M live: cancel against clearTimeout", ratio("timers_cancel_1M", "tokiwa"), 1 / 15),
+    between("timers, 1M live: firing, all of them waking one task", get("timers_fire_1M", "one task"), 40, "ns"),
+    between("host timers armed for 100 000 sleeps", get("host_timers_armed_100k", "tokiwa"), 1, "timers"),
+    between("an idle generator task", get("bytes_per_idle_task", "generator"), 250, "B"),
+    between("bundle of { run, spawn, sleep }, minified and gzipped", get("bundle_size", "tokiwa { run, spawn, sleep }"), 12 * 1024, "B"),
+  ];
+}
