@@ -13,8 +13,8 @@
 // Globals belong to the instance, that is, to one guest on one thread.
 
 import {
-  ARENA_CURRENT, ARENA_DRIVING, ARENA_ELAPSED, ARENA_GUESTS, ARENA_GUEST_POLLS, CANCELLED, COMPLETE, HELD, JOINABLE, NIL,
-  NOTIFIED, POLL_PENDING, POLL_READY, POLL_YIELD, RESULT_CANCELLED,
+  ARENA_CURRENT, ARENA_DRIVING, ARENA_ELAPSED, ARENA_GUEST_POLLS, COMPLETE, DRIVING, JOINABLE, NIL,
+  POLL_PENDING, POLL_READY, POLL_YIELD, RESULT_CANCELLED,
 } from "./layout";
 import { handleOf, indexOf } from "./bits";
 import { statePtr, takeSlot } from "./slab";
@@ -276,7 +276,7 @@ export function tk_loop_main(): u32 {
 export function tk_drive(loop: u32, polls: f64, ms: f64): i32 {
   if (arena == 0) return ECLOSED;
   if (loop != <u32>arena || !(polls >= 0) || !(ms >= 0)) return EINVAL;
-  if (load<u32>(arena + ARENA_DRIVING) != 0) return EBUSY;
+  if (load<u32>(arena + ARENA_DRIVING) & <u32>DRIVING) return EBUSY;
   const task = running;
   running = NIL;                                            // JavaScript is on the stack now: nothing may suspend
   const more = hostDrive(polls, ms);
@@ -341,7 +341,7 @@ function park(): i32 {
 
 /** Where nothing can suspend: runs what is ready. */
 function refuse(): i32 {
-  if (load<u32>(arena + ARENA_DRIVING) == 0) hostDrive(Infinity, Infinity);
+  if (!(load<u32>(arena + ARENA_DRIVING) & <u32>DRIVING)) hostDrive(Infinity, Infinity);
   return EWOULDBLOCK;
 }
 
@@ -415,7 +415,7 @@ function blockByDriving(fn: u32, arg: u32): i32 {
   }
   const self = handleOf(index, load<u32>(statePtr(arena, index)));
   let result = call_indirect<i32>(base + fn, arg, self);
-  while ((result == POLL_PENDING || result == POLL_YIELD) && load<u32>(arena + ARENA_DRIVING) == 0) {
+  while ((result == POLL_PENDING || result == POLL_YIELD) && !(load<u32>(arena + ARENA_DRIVING) & <u32>DRIVING)) {
     if (result == POLL_PENDING && readyCount(arena) == 0) break;
     hostDrive(Infinity, Infinity);
     result = call_indirect<i32>(base + fn, arg, self);

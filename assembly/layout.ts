@@ -104,7 +104,9 @@ export const ARENA_CHUNK_TOTAL = 136; // u32, chunks in all
 
 // ---- arena: guests
 export const ARENA_GUESTS = 140; //    u32, guest units that are not COMPLETE
-export const ARENA_DRIVING = 144; //   u32, 1 while JavaScript drives: what is queued now will be found. Written by JavaScript
+export const ARENA_DRIVING = 144; //   u32, not 0: what is queued now will be found. Written by JavaScript
+export const DRIVING = 1; //           a drive is on the stack
+export const DRIVE_AWAITED = 2; //     a drive is scheduled, or the program drives by itself
 
 // ---- arena: what other threads touch, on cache lines of its own
 export const ARENA_PARKED = 192; //    u32

@@ -29,6 +29,8 @@ import {
   ARENA_STATES,
   ARENA_TIMER_COUNT,
   BATCH_MAX,
+  DRIVE_AWAITED,
+  DRIVING,
   FN_MAX,
   FN_SHIFT,
   GUEST_DONE,
@@ -183,6 +185,7 @@ export class CurrentThread implements TaskScheduler {
     this.#core = localCore();
     this.#calls = this.#core.exports;
     this.#arena = this.#core.arenaNew(options.capacity);
+    if (options.lane === "manual") this.#core.i32[(this.#arena + ARENA_DRIVING) >> 2] = DRIVE_AWAITED;
     if (options.startPaused) this.clock.pause();
     this.#entry = bindContext(() => this.#enterFromHost());
     this.#microEntry = bindContext(() => this.#enterFromMicrotask());
@@ -392,6 +395,7 @@ export class CurrentThread implements TaskScheduler {
     const lane = this.#lane;
     if (lane === "manual") return;
     this.#isScheduled = true;
+    this.#core.i32[(this.#arena + ARENA_DRIVING) >> 2]! |= DRIVE_AWAITED;
     if (lane === "frame") nextFrame(this.#entry);
     else if (lane === "macrotask" || (context.isBurst && lane === "auto") || (this.#microDrives > 2 && monotonicNow() - this.#turnStart >= this.#options.timeSlice)) macrotask(this.#entry);
     else microtask(this.#microEntry);
@@ -402,6 +406,7 @@ export class CurrentThread implements TaskScheduler {
     const lane = this.#lane;
     if (lane === "manual") return;
     this.#isScheduled = true;
+    this.#core.i32[(this.#arena + ARENA_DRIVING) >> 2]! |= DRIVE_AWAITED;
     if (lane === "frame") nextFrame(this.#entry);
     else macrotask(this.#entry);
   }
@@ -440,7 +445,7 @@ export class CurrentThread implements TaskScheduler {
     this.#isDriving = true;
     this.#isScheduled = false;
     const driving = (this.#arena + ARENA_DRIVING) >> 2;
-    this.#core.i32[driving] = 1;
+    this.#core.i32[driving] = DRIVING;
     for (const guest of this.guests) guest.enter();
     if (!hasAsyncContext) markDriven(this);
     if (this.#timer !== undefined && this.clock.now() >= this.#timerTick) this.#stopTimer();   // it is about to fire for nothing
@@ -474,7 +479,7 @@ export class CurrentThread implements TaskScheduler {
       context.scope = scope;
       context.locals = locals;
       this.#isDriving = false;
-      if (!this.isClosed) this.#core.i32[driving] = 0;
+      if (!this.isClosed) this.#core.i32[driving] = this.#options.lane === "manual" ? DRIVE_AWAITED : 0;
       this.#polls += polls;
       this.#drives++;
     }
