@@ -64,6 +64,8 @@ let running: i32 = -1;
 let idle: u32 = 0;
 let getStack: u32 = 0;
 let setStack: u32 = 0;
+/** Its compiler keeps no stack in memory (AssemblyScript). */
+let stackless: bool = false;
 /** The guest's own next results, too wide for a return value. */
 let lastTick: f64 = 0;
 let lastValue: f64 = 0;
@@ -319,6 +321,15 @@ export function tk_spawn_stack(fn: u32, arg: u32): i32 {
   if (fn == 0) return EINVAL;
   if (fn >= limit && hostGrowTable(fn) == 0) return EINVAL;
   return hostSpawnStack(fn, arg);
+}
+
+/** A guest says so before it is linked. */
+export function tk_no_stack(): void {
+  stackless = true;
+}
+
+export function isStackless(): i32 {
+  return stackless ? 1 : 0;
 }
 
 /** The stackful task that runs, or NIL. */

@@ -63,7 +63,7 @@ async function bundle() {
 }
 
 /** What other compilers than ours read, shipped as it is. */
-const GUEST_SOURCES = ["c", "cpp", "rust"];
+const GUEST_SOURCES = ["c", "cpp", "rust", "assemblyscript"];
 
 /** Declarations of what the entries reach. Their import paths end in .js: consumers do not allow .ts there. */
 async function declarations() {

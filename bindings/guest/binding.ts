@@ -42,6 +42,7 @@ interface Interface {
   stackPointer(): number;
   restoreStack(pointer: number): void;
   reset(): void;
+  isStackless(): number;
   abortFromHost(task: number): number;
   watchFromHost(task: number): number;
   enter(task: number, fn: number, count: number, first: number, second: number, top: number): number;
@@ -221,7 +222,7 @@ export class Binding implements GuestHost, StackHost {
       core.exports.table.set(places.first + 1, access.stack.set);
       this.#calls.setStackAccess(places.first, places.first + 1);
     }
-    this.#pool = new StackPool(access, this.stackBytes, this.maxStacks);
+    this.#pool = new StackPool(access, this.stackBytes, this.maxStacks, this.#calls.isStackless() === 1);
     this.#scheduler.guests.add(this);
     if (this.failOnDrain) this.#stopListening = onLoopDry(() => this.#drained());
   }

@@ -30,17 +30,21 @@ export class StackPool {
   /** Stacks in use, and promised to tasks that wait for their first poll. */
   used = 0;
   readonly #access: GuestAccess;
+  readonly #isStackless: boolean;
   readonly #free: number[] = [];
   #view: Uint32Array | undefined;
 
-  constructor(access: GuestAccess, bytes: number, limit: number) {
+  /** @param isStackless the guest keeps no stack in its memory: nothing to switch, nothing to allocate */
+  constructor(access: GuestAccess, bytes: number, limit: number, isStackless: boolean) {
     this.#access = access;
+    this.#isStackless = isStackless;
     this.bytes = bytes;
     this.limit = limit;
   }
 
   /** Why no stack can be had, or undefined. */
   get refusal(): string | undefined {
+    if (this.#isStackless) return undefined;
     if (this.#access.stack === undefined) return "it does not export its stack pointer: link it with --export=__stack_pointer";
     if (this.#access.allocate === undefined) return "it exports no allocator: link it with --export=malloc";
     return undefined;
@@ -48,6 +52,7 @@ export class StackPool {
 
   /** @returns the address of a stack's end, or 0: the guest has no memory */
   take(): number {
+    if (this.#isStackless) return this.bytes;
     const old = this.#free.pop();
     if (old === undefined) {
       const start = this.#access.allocate?.(this.bytes) ?? 0;
@@ -76,6 +81,7 @@ export class StackPool {
 
   /** @returns whether the task stayed within its stack; the stack is not used again if not */
   give(top: number): boolean {
+    if (this.#isStackless) return true;
     const words = this.#words();
     const low = this.#lowest(top);
     if (words?.subarray(low, low + CANARY_WORDS).some((word) => word !== CANARY)) return false;

@@ -1,0 +1,24 @@
+// The imports, see tokiwa.h.
+@external("tokiwa", "tk_no_stack") export declare function tk_no_stack(): void;
+@external("tokiwa", "tk_spawn") export declare function tk_spawn(fn: u32, arg: usize): i32;
+@external("tokiwa", "tk_spawn_detached") export declare function tk_spawn_detached(fn: u32, arg: usize): i32;
+@external("tokiwa", "tk_spawn_stack") export declare function tk_spawn_stack(fn: u32, arg: usize): i32;
+@external("tokiwa", "tk_wake") export declare function tk_wake(task: i32): i32;
+@external("tokiwa", "tk_abort") export declare function tk_abort(task: i32): i32;
+@external("tokiwa", "tk_detach") export declare function tk_detach(task: i32): void;
+@external("tokiwa", "tk_is_live") export declare function tk_is_live(task: i32): i32;
+@external("tokiwa", "tk_join_start") export declare function tk_join_start(task: i32, waiter: i32): i32;
+@external("tokiwa", "tk_result") export declare function tk_result(): f64;
+@external("tokiwa", "tk_await_start") export declare function tk_await_start(promise: i32, waiter: i32): i32;
+@external("tokiwa", "tk_promise_drop") export declare function tk_promise_drop(promise: i32): void;
+@external("tokiwa", "tk_coop") export declare function tk_coop(): i32;
+@external("tokiwa", "tk_now") export declare function tk_now(): f64;
+@external("tokiwa", "tk_timer_begin") export declare function tk_timer_begin(task: i32, ms: f64): i32;
+@external("tokiwa", "tk_timer_tick") export declare function tk_timer_tick(): f64;
+@external("tokiwa", "tk_timer_end") export declare function tk_timer_end(timer: i32, tick: f64): void;
+@external("tokiwa", "tk_timer_fired") export declare function tk_timer_fired(tick: f64): i32;
+@external("tokiwa", "tk_sleep") export declare function tk_sleep(ms: f64): i32;
+@external("tokiwa", "tk_yield") export declare function tk_yield(): i32;
+@external("tokiwa", "tk_join_wait") export declare function tk_join_wait(task: i32): i32;
+@external("tokiwa", "tk_await_wait") export declare function tk_await_wait(promise: i32): i32;
+@external("tokiwa", "tk_block_supported") export declare function tk_block_supported(): i32;
