@@ -95,7 +95,7 @@ export interface RuntimeMetrics {
   readonly longestSlice: number;
   /** Durations of drives. */
   readonly sliceTimes: HistogramSnapshot;
-  /** Durations of single polls; one in 61 is timed. */
+  /** Durations of single polls; the first one of every eighth batch is timed. */
   readonly pollTimes: HistogramSnapshot;
 }
 
@@ -109,8 +109,8 @@ export interface GuestHost {
   close(): void;
 }
 
-/** One poll in so many is timed for `metrics()`: two clock reads for each would double the cost of a poll. */
-const POLL_SAMPLE = 61;
+/** The first poll of one batch in so many is timed for `metrics()`: two clock reads for each poll would cost more than the poll. */
+const BATCH_SAMPLE = 8;
 
 /** How long a paused clock waits for promises of the host, in ms of the host's time. */
 const FOREIGN_PATIENCE_MS = 250;
@@ -172,7 +172,8 @@ export class CurrentThread implements TaskScheduler {
   #polls = 0;
   #drives = 0;
   #longestSlice = 0;
-  #sampleIn = POLL_SAMPLE;
+  #sampleIn = BATCH_SAMPLE;
+  #sampleFrom = 0;
   readonly #sliceTimes = new Histogram();
   readonly #pollTimes = new Histogram();
 
@@ -538,6 +539,7 @@ export class CurrentThread implements TaskScheduler {
         const polledGuests = ((core.i32[guestWord] as number) - guestPolls) | 0;
         if (count === 0 && polledGuests === 0) break;
         total += polledGuests;
+        if (count > 0 && --this.#sampleIn <= 0) this.#sampleFrom = monotonicNow();
         for (let i = 0; i < count; i++) {
           const index = core.i32[batch + i] as number;
           if ((index & GUEST_DONE) !== 0) {
@@ -552,7 +554,8 @@ export class CurrentThread implements TaskScheduler {
           if (unit === undefined) continue;                // released meanwhile
           context.unit = context.waker = unit;
           context.budget = COOP_BUDGET;
-          let verdict = --this.#sampleIn === 0 ? this.#timed(unit) : unit.run();
+          let verdict = unit.run();
+          if (i === 0 && this.#sampleFrom > 0) this.#sampled();
           if (verdict === UNIT_PENDING) {
             verdict = context.verdict;
             if (verdict === UNIT_PENDING) continue;
@@ -589,12 +592,10 @@ export class CurrentThread implements TaskScheduler {
     reportUnhandled(error);
   }
 
-  #timed(unit: Unit): number {
-    this.#sampleIn = POLL_SAMPLE;
-    const start = monotonicNow();
-    const verdict = unit.run();
-    this.#pollTimes.record(monotonicNow() - start);
-    return verdict;
+  #sampled(): void {
+    this.#pollTimes.record(monotonicNow() - this.#sampleFrom);
+    this.#sampleFrom = 0;
+    this.#sampleIn = BATCH_SAMPLE;
   }
 
   // ---- a paused clock

@@ -87,8 +87,8 @@ const shared = new SharedYield();
  * @example for (const row of rows) { work(row); yield* yieldNow(); }
  */
 export function yieldNow(): Future<void> {
-  const task = context.task;
-  if (task instanceof Task && context.unit === (task as unknown) && (task.flags & YIELD_LENT) === 0) {
+  const task = context.task as Task<unknown> | null;
+  if (task !== null && task === (context.waker as unknown) && (task.flags & YIELD_LENT) === 0) {
     task.flags |= YIELD_LENT;
     return shared;
   }
