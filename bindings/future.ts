@@ -17,6 +17,7 @@
 
 import { ContextError, OptionError } from "./errors.ts";
 import { reportUnhandled } from "./host.ts";
+import { UNIT_PENDING, UNIT_YIELD, UNLIMITED } from "./limits.ts";
 import { checkFunction, show } from "./options.ts";
 
 /** What `poll` returns while a future is not ready. */
@@ -51,13 +52,6 @@ export type TaskFn<A extends unknown[], T> = (...args: A) => Generator<Suspend, 
 /** A future, or a promise of the host. */
 export type Awaitable<T> = Future<T> | PromiseLike<T>;
 
-/** Result of `unit.run()`: the unit stays, waiting for a wake. */
-export const UNIT_PENDING = 0;
-/** The unit stays, and goes behind everything else that is ready (batch word bit 30). */
-export const UNIT_YIELD = 1 << 30;
-/** The unit is finished and its slot free (batch word bit 31). */
-export const UNIT_DONE = 1 << 31;
-
 /** Something the scheduler polls by its slot in the core. */
 export interface Unit extends Waker {
   /** `generation << 22 | index` of its slot, -1 before and after. */
@@ -87,11 +81,6 @@ export interface Reactor {
 export interface Owner {
   readonly name: string | undefined;
 }
-
-/** Budget of a poll that nothing limits. */
-export const UNLIMITED: number = 1 << 30;
-/** Units of budget for each poll of a task. The number is Tokio's. */
-export const COOP_BUDGET = 128;
 
 /** What runs right now on this thread. */
 export interface Context {

@@ -15,7 +15,7 @@ import { installBlocking } from "./sync/blocking.ts";
 import { installDefaultReactor, Lazy } from "./task/lazy.ts";
 import { fromPromise } from "./task/promise.ts";
 import { currentScope } from "./task/scope.ts";
-import { type CurrentTask, type JoinHandle, Task, type TaskMeta } from "./task/task.ts";
+import { callOf, type CurrentTask, type JoinHandle, Task, type TaskMeta } from "./task/task.ts";
 import { installedThreads, requireThreads, type RuntimeThreads, type ThreadOptions, type WorkerMetrics } from "./workers/seam.ts";
 import type { Sendable } from "./workers/sendable.ts";
 import type { ResourceLimits } from "./workers/start.ts";
@@ -211,14 +211,14 @@ export class Runtime implements Disposable, AsyncDisposable {
   spawnTask(body: unknown, args: unknown[], name: string | undefined, signal: AbortSignal | undefined): JoinHandle<unknown> {
     const { scheduler } = this;
     let task: Task<unknown>;
-    if (typeof body === "function") task = new Task(scheduler, body);
+    if (typeof body === "function") task = new Task(scheduler, callOf(body, args));
     else if (isFuture(body)) task = new Task(scheduler, taken(body)).ofFuture();
     else if (isThenable(body)) {
       if (body instanceof Promise) body.catch(() => {});   // from here on a rejection is the task's, also before its first poll
       task = new Task(scheduler, fromPromise(body)).ofFuture();
     } else if (installedThreads()?.isSendable(body) === true) return this.#spawnSendable(body, args, name, signal);
     else throw new OptionError(`spawn() takes a function, a future or a promise, got ${show(body)}`);
-    if (args.length > 0 || name !== undefined || signal !== undefined) task.prepare(args, name, signal);
+    if (name !== undefined || signal !== undefined) task.prepare(name, signal);
     if (this.isShuttingDown || scheduler.isClosed) return task.refuse(shutDownError());
     scheduler.spawn(task);
     return task;
@@ -226,7 +226,7 @@ export class Runtime implements Disposable, AsyncDisposable {
 
   #spawnSendable(sendable: unknown, args: unknown[], name: string | undefined, signal: AbortSignal | undefined): JoinHandle<unknown> {
     const task = new Task<unknown>(this.scheduler, null);
-    if (name !== undefined || signal !== undefined) task.prepare([], name, signal);
+    if (name !== undefined || signal !== undefined) task.prepare(name, signal);
     if (this.isShuttingDown || this.scheduler.isClosed) return task.refuse(shutDownError());
     this.#getThreads().spawn(task, sendable, args);
     if (signal?.aborted === true) task.abort(signal.reason);

@@ -40,7 +40,8 @@ import {
 import { Clock } from "../clock.ts";
 import { type Core, type CoreExports, localCore } from "../core.ts";
 import { ContextError, JoinError } from "../errors.ts";
-import { COOP_BUDGET, context, UNIT_DONE, UNIT_PENDING, UNLIMITED, type Unit, type Waker } from "../future.ts";
+import { context, type Unit, type Waker } from "../future.ts";
+import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING, UNLIMITED } from "../limits.ts";
 import {
   atTurnEnd,
   bindContext,
@@ -550,7 +551,8 @@ export class CurrentThread implements TaskScheduler {
           }
           const unit = units[index];
           polled = i + 1;
-          core.i32[((core.i32[statesWord] as number) >>> 2) + index]! &= ~NOTIFIED;
+          const { i32 } = core;
+          i32[((i32[statesWord] as number) >>> 2) + index]! &= ~NOTIFIED;
           if (unit === undefined) continue;                // released meanwhile
           context.unit = context.waker = unit;
           context.budget = COOP_BUDGET;

@@ -1,7 +1,8 @@
 // A slot on behalf of a waker that has none in this scheduler: one from another runtime, or
 // somebody's own object. Timers can then wake it like any unit.
 
-import { type Reactor, UNIT_PENDING, type Unit, type Waker, wakeSafely } from "../future.ts";
+import { type Reactor, type Unit, type Waker, wakeSafely } from "../future.ts";
+import { UNIT_PENDING } from "../limits.ts";
 
 export class WakerProxy implements Unit {
   handle = -1;

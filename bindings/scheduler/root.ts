@@ -3,7 +3,8 @@
 // It has a slot, so that timers can wake it. Its turn in the queue only says that it was
 // woken; the scheduler polls it at the start of the next tick, as Tokio's block_on does.
 
-import { context, type Future, PENDING, UNIT_PENDING, UNIT_YIELD, COOP_BUDGET, type Unit } from "../future.ts";
+import { context, type Future, PENDING, type Unit } from "../future.ts";
+import { COOP_BUDGET, UNIT_PENDING, UNIT_YIELD } from "../limits.ts";
 import type { CurrentThread } from "./current-thread.ts";
 
 export class Root implements Unit {

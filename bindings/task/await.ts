@@ -12,22 +12,8 @@
 // call back on the caller's stack.
 
 import { ContextError } from "../errors.ts";
-import {
-  BORROW,
-  context,
-  COOP_BUDGET,
-  describeFuture,
-  type Future,
-  installAwait,
-  Operation,
-  PENDING,
-  type Reactor,
-  UNIT_DONE,
-  UNIT_PENDING,
-  UNIT_YIELD,
-  type Unit,
-  type Waker,
-} from "../future.ts";
+import { BORROW, context, describeFuture, type Future, installAwait, Operation, PENDING, type Reactor, type Unit, type Waker } from "../future.ts";
+import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING, UNIT_YIELD } from "../limits.ts";
 import { hasAsyncContext, macrotask, microtask } from "../host.ts";
 import { currentScope, type Scope, type ScopedAwait } from "./scope.ts";
 

@@ -12,7 +12,8 @@
 // it; a scope that has ended owns nothing any more.
 
 import { type AsyncContext, asyncContext } from "../host.ts";
-import { context, COOP_BUDGET, type Owner, type Reactor } from "../future.ts";
+import { context, type Owner, type Reactor } from "../future.ts";
+import { COOP_BUDGET } from "../limits.ts";
 
 /** A pending await, as its scope sees it. */
 export interface ScopedAwait {

@@ -3,12 +3,15 @@
 //   spawn -> START --poll--> GENERATOR | FUTURE | ASYNC --> DONE (fulfilled, rejected, cancelled)
 //   REMOTE: it runs on another thread; this is its handle, never polled, settled from there
 //
-// `body` is the function (START), the generator, the future, or the scope of an async function.
+// `body` is the function, or the function with its arguments (START), the generator, the future, or the scope of an async function.
 // `slot` holds the waiters until the task is done, its outcome afterwards: never both.
-// `extra` exists for tasks with a name, a signal, arguments or an abort, and for no other.
+// `extra` exists for tasks with a name, a signal or an abort, and for no other.
 //
 // A generator is polled here, synchronously. An async function is called once and goes on
 // by itself, an await at a time (task/await.ts); the task settles when its promise does.
+//
+// Its methods are private to the compiler only, not with #: a class with #methods stores a brand in every
+// instance and checks it at every call, 8 bytes and 2 ns that each task would pay.
 //
 // Abort never runs inline: it marks the task and wakes it. At its next turn a generator
 // gets `return()`, which runs its finally blocks (they may wait on futures, the task lives
@@ -16,32 +19,12 @@
 // one and every later one, and the task settles when the function ends.
 
 import { JoinError, OptionError, TokiwaError } from "../errors.ts";
-import {
-  BORROW,
-  context,
-  describeFuture,
-  type Future,
-  isFuture,
-  isSuspend,
-  isThenable,
-  Operation,
-  type Owner,
-  PENDING,
-  proceed,
-  type Reactor,
-  restore,
-  type Suspend,
-  SUSPENDED,
-  type TaskFn,
-  UNIT_DONE,
-  UNIT_PENDING,
-  type Unit,
-  type Waker,
-  wakeSafely,
-} from "../future.ts";
+import { BORROW, context, describeFuture, type Future, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, type Reactor, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker, wakeSafely } from "../future.ts";
+import { UNIT_DONE, UNIT_PENDING } from "../limits.ts";
 import { checkBoolean, checkOptions, show } from "../options.ts";
 import { awaitIn, ownFuture } from "./await.ts";
 import { addFailure, forgetFailure, reportFailure } from "./failures.ts";
+import { ABORTING, ASYNC, CANCELLED, CLEANING, DISPOSED, DONE, FULFILLED, FUTURE, GENERATOR, KIND, OBSERVED, REJECTED, REMOTE, START } from "./flags.ts";
 import { currentScope, runInScope, Scope } from "./scope.ts";
 
 /** Identifies a task among all of this thread's; compare with `===`. */
@@ -122,34 +105,9 @@ export interface JoinHandle<T> extends Future<T>, AbortHandle {
   result(): Future<TaskResult<T>>;
 }
 
-// flags: the kind in bits 0-2, how it ended in bits 3-5
-const START = 0;
-const GENERATOR = 1;
-const FUTURE = 2;
-const ASYNC = 3;
-const DONE = 4;
-const REMOTE = 5;
-const KIND = 7;
-const FULFILLED = 8;
-const REJECTED = 16;
-const CANCELLED = 32;
-/** `abort()` was called and has not been carried out. */
-const ABORTING = 64;
-/** The abort was carried out; cleanup runs. */
-const CLEANING = 128;
-/** Somebody asked for the result: its failure is theirs. */
-const OBSERVED = 256;
-/** The handle was disposed of. */
-const DISPOSED = 512;
-/** The shared yield of this task is in somebody's hands (task/yield.ts). */
-export const YIELD_LENT = 1024;
-/** It has yielded and was not resumed yet (task/yield.ts). */
-export const YIELD_TAKEN = 2048;
-
 /** The rarely used half of a task. */
 interface Extra {
   name: string | undefined;
-  args: readonly unknown[] | undefined;
   controller: AbortController | undefined;
   error: JoinError | undefined;
   reason: unknown;
@@ -172,6 +130,22 @@ export interface RemoteBody {
 }
 
 let lastId = 0;
+
+/** A function and its arguments, until the first poll. */
+class Call {
+  readonly fn: TaskFn<unknown[], unknown>;
+  readonly args: readonly unknown[];
+
+  constructor(fn: TaskFn<unknown[], unknown>, args: readonly unknown[]) {
+    this.fn = fn;
+    this.args = args;
+  }
+}
+
+/** The body of a task that calls `fn` with these arguments. */
+export function callOf(fn: unknown, args: readonly unknown[]): unknown {
+  return args.length === 0 ? fn : new Call(fn as TaskFn<unknown[], unknown>, args);
+}
 
 export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> {
   handle = -1;
@@ -197,33 +171,33 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   run(): number {
     context.task = this;
     const hooks = this.scheduler.hooks;
-    if (hooks !== null) return this.#runHooked(hooks);
-    return this.#step();
+    if (hooks !== null) return this.runHooked(hooks);
+    return this.step();
   }
 
-  #step(): number {
+  private step(): number {
     const flags = this.flags;
     if ((flags & (KIND | ABORTING)) === GENERATOR) {
       let step: IteratorResult<Suspend, unknown>;
       try {
         step = (this.body as Generator<Suspend, unknown>).next();
       } catch (error) {
-        return this.#settle(REJECTED, error);
+        return this.settle(REJECTED, error);
       }
       if (step === SUSPENDED) return UNIT_PENDING;
-      return this.#advance(step);
+      return this.advance(step);
     }
-    if ((flags & ABORTING) !== 0) return this.#cancel();
-    if ((flags & KIND) === START) return this.#start();
-    if ((flags & KIND) === FUTURE) return this.#pollFuture();
+    if ((flags & ABORTING) !== 0) return this.carryOutAbort();
+    if ((flags & KIND) === START) return this.start();
+    if ((flags & KIND) === FUTURE) return this.pollFuture();
     return UNIT_PENDING;                                   // an async function goes on by itself
   }
 
   /** A step that is not the shared one: the end, a step through a wrapper, or something foreign. */
-  #advance(step: IteratorResult<Suspend, unknown>): number {
+  private advance(step: IteratorResult<Suspend, unknown>): number {
     if (step.done === true) {
-      if ((this.flags & CLEANING) !== 0) return this.#settle(CANCELLED, this.#cancelError());
-      return this.#settle(FULFILLED, step.value);
+      if ((this.flags & CLEANING) !== 0) return this.settle(CANCELLED, this.cancelError());
+      return this.settle(FULFILLED, step.value);
     }
     if (isSuspend(step.value)) return UNIT_PENDING;
     const generator = this.body as Generator<Suspend, unknown>;
@@ -233,17 +207,18 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     );
     try {
       const next = generator.throw(error);
-      if (next.done === true || isSuspend(next.value)) return this.#advance(next);
+      if (next.done === true || isSuspend(next.value)) return this.advance(next);
       generator.return(undefined);
     } catch (thrown) {
-      return this.#settle(REJECTED, thrown);
+      return this.settle(REJECTED, thrown);
     }
-    return this.#settle(REJECTED, error);
+    return this.settle(REJECTED, error);
   }
 
-  #start(): number {
-    const fn = this.body as TaskFn<unknown[], unknown>;
-    const args = this.extra?.args;
+  private start(): number {
+    let fn = this.body as TaskFn<unknown[], unknown>;
+    let args: readonly unknown[] | undefined;
+    if (this.body instanceof Call) ({ fn, args } = this.body);
     let result: unknown;
     const scope = isGeneratorFunction(fn) ? null : new Scope(this, this.scheduler, null);
     try {
@@ -252,55 +227,54 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
         this.body = scope;                                 // currentTask().own() finds it there
         result = runInScope(scope, args === undefined ? fn : () => fn(...args));
       }
-      if (this.extra !== null) this.extra.args = undefined;
       if (isFuture(result)) {
         this.flags |= FUTURE;
         this.body = result;
-        return this.#pollFuture();
+        return this.pollFuture();
       }
       if (isGenerator(result)) {
         this.flags |= GENERATOR;
         this.body = result;
-        return this.#step();
+        return this.step();
       }
       if (isThenable(result)) {
         this.flags |= ASYNC;
         this.scheduler.hostPending++;
         result.then(
-          (value) => this.#promiseSettled(FULFILLED, value),
-          (error: unknown) => this.#promiseSettled(REJECTED, error),
+          (value) => this.promiseSettled(FULFILLED, value),
+          (error: unknown) => this.promiseSettled(REJECTED, error),
         );
         return UNIT_PENDING;
       }
     } catch (error) {
       if (scope !== null) scope.hasEnded = true;
-      return this.#settle(REJECTED, error);
+      return this.settle(REJECTED, error);
     }
     if (scope !== null) scope.hasEnded = true;
-    return this.#settle(FULFILLED, result);
+    return this.settle(FULFILLED, result);
   }
 
-  #pollFuture(): number {
+  private pollFuture(): number {
     const body = this.body as Future<unknown>;
     let value: unknown;
     try {
       value = body.poll(this);
     } catch (error) {
-      return this.#settle(REJECTED, error);
+      return this.settle(REJECTED, error);
     }
-    return value === PENDING ? UNIT_PENDING : this.#settle(FULFILLED, value);
+    return value === PENDING ? UNIT_PENDING : this.settle(FULFILLED, value);
   }
 
-  #promiseSettled(status: number, value: unknown): void {
+  private promiseSettled(status: number, value: unknown): void {
     const scope = this.body as Scope | null;
     if (scope !== null) scope.hasEnded = true;
     if ((this.flags & KIND) === DONE) return;              // detached by abort, or forced at shutdown
     this.scheduler.hostPending--;
-    if (status === REJECTED && scope?.isCancelled && value === scope.reason) this.#settle(CANCELLED, value, false);
-    else this.#settle(status, value, false);
+    if (status === REJECTED && scope?.isCancelled && value === scope.reason) this.settle(CANCELLED, value, false);
+    else this.settle(status, value, false);
   }
 
-  #settle(status: number, value: unknown, isRunning = true): number {
+  private settle(status: number, value: unknown, isRunning = true): number {
     if ((this.flags & KIND) === DONE) return UNIT_DONE;    // forced to its end during its own poll
     const waiters = this.slot as Waiters;
     const flags = (this.flags = (this.flags & ~(KIND | ABORTING)) | DONE | status);
@@ -308,18 +282,17 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     this.body = null;
     const extra = this.extra;
     if (extra !== null) {
-      extra.args = undefined;
       extra.unlisten?.();
       if (status === CANCELLED) extra.error = value as JoinError;
     }
     this.scheduler.ended(this as Task<unknown>, isRunning);
     this.handle = -1;
     if (waiters !== undefined) wakeAll(waiters);
-    if (status === REJECTED && (flags & OBSERVED) === 0) this.#unobserved(value);
+    if (status === REJECTED && (flags & OBSERVED) === 0) this.unobserved(value);
     return UNIT_DONE;
   }
 
-  #unobserved(error: unknown): void {
+  private unobserved(error: unknown): void {
     const policy = this.scheduler.unhandledFailure;
     if (policy === "ignore") return;
     if (policy === "shutdown") {
@@ -335,7 +308,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   abort(reason?: unknown, options?: AbortOptions): void {
     const detach = options !== undefined && checkBoolean("detach", checkOptions<AbortOptions>("options", options).detach ?? false);
     if ((this.flags & KIND) === DONE) return;
-    const extra = this.#extra();
+    const extra = this.rare();
     if ((this.flags & (ABORTING | CLEANING)) === 0) extra.reason = reason;
     if (detach) extra.detach = true;
     this.flags |= ABORTING;
@@ -343,27 +316,27 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   }
 
   /** Carries out an abort, at a suspension of the task. */
-  #cancel(): number {
+  private carryOutAbort(): number {
     const isFirst = (this.flags & CLEANING) === 0;
     this.flags = (this.flags & ~ABORTING) | CLEANING;
     const kind = this.flags & KIND;
     const body = this.body;
-    const error = this.#cancelError();
+    const error = this.cancelError();
     if (isFirst) this.extra?.controller?.abort(error);
     if (kind === GENERATOR) {
-      if (!isFirst) return this.#step();                   // its finally blocks are already running
+      if (!isFirst) return this.step();                   // its finally blocks are already running
       let step: IteratorResult<Suspend, unknown>;
       try {
         step = (body as Generator<Suspend, unknown>).return(undefined);
       } catch (thrown) {
-        return this.#settle(REJECTED, thrown);
+        return this.settle(REJECTED, thrown);
       }
-      return step === SUSPENDED ? UNIT_PENDING : this.#advance(step);
+      return step === SUSPENDED ? UNIT_PENDING : this.advance(step);
     }
     if (kind === ASYNC) {
       const scope = body as Scope;
       scope.cancel(error);
-      if (!this.#extra().detach) return UNIT_PENDING;
+      if (!this.rare().detach) return UNIT_PENDING;
       this.scheduler.hostPending--;
     } else if (kind === REMOTE) {
       if (!(body as RemoteBody).abort(error)) return UNIT_PENDING;
@@ -371,10 +344,10 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
       try {
         (body as Future<unknown>)[Symbol.dispose]();
       } catch (thrown) {
-        return this.#settle(REJECTED, thrown);
+        return this.settle(REJECTED, thrown);
       }
     }
-    return this.#settle(CANCELLED, error);
+    return this.settle(CANCELLED, error);
   }
 
   /** Says that it runs on another thread; before it starts here. */
@@ -387,8 +360,8 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   /** The other thread has an outcome. Its error is this task's own when the abort came from here. */
   remoteSettled(status: TaskResult<T>["status"], value: unknown): void {
     if ((this.flags & KIND) === DONE) return;
-    if (status === "cancelled" && (this.flags & CLEANING) !== 0) value = this.#cancelError();
-    this.#settle(status === "fulfilled" ? FULFILLED : status === "rejected" ? REJECTED : CANCELLED, value, false);
+    if (status === "cancelled" && (this.flags & CLEANING) !== 0) value = this.cancelError();
+    this.settle(status === "fulfilled" ? FULFILLED : status === "rejected" ? REJECTED : CANCELLED, value, false);
   }
 
   /**
@@ -400,7 +373,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     if ((this.flags & KIND) === DONE) return undefined;
     const isRunning = context.unit === (this as unknown);
     const { body, flags } = this;
-    const extra = this.#extra();
+    const extra = this.rare();
     extra.error ??= error;
     extra.controller?.abort(extra.error);
     try {
@@ -413,7 +386,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     } catch {
       // cleanup that fails now has nobody left to tell
     }
-    this.#settle(CANCELLED, extra.error, isRunning);
+    this.settle(CANCELLED, extra.error, isRunning);
     return isRunning && (flags & KIND) === GENERATOR ? (body as Generator) : undefined;
   }
 
@@ -427,8 +400,8 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return this;
   }
 
-  #cancelError(): JoinError {
-    const extra = this.#extra();
+  private cancelError(): JoinError {
+    const extra = this.rare();
     extra.error ??= new JoinError(
       extra.reason instanceof JoinError && extra.reason.code === "TOKIWA_SHUT_DOWN" ? "TOKIWA_SHUT_DOWN" : "TOKIWA_CANCELLED",
       `task ${this.label} was cancelled`,
@@ -455,7 +428,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
 
   /** The signal to hand to `fetch` and the like; aborted when the task is. Made at the first use. */
   get signal(): AbortSignal {
-    const extra = this.#extra();
+    const extra = this.rare();
     if (extra.controller === undefined) {
       extra.controller = new AbortController();
       if (extra.error !== undefined) extra.controller.abort(extra.error);
@@ -465,7 +438,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
 
   /** What `currentTask()` returns. */
   get view(): CurrentTask {
-    const extra = this.#extra();
+    const extra = this.rare();
     extra.view ??= new TaskView(this as Task<unknown>);
     return extra.view;
   }
@@ -476,7 +449,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   }
 
   get meta(): TaskMeta {
-    const extra = this.#extra();
+    const extra = this.rare();
     extra.meta ??= Object.freeze({ id: this.id, name: extra.name, spawnedAt: this.scheduler.now() });
     return extra.meta;
   }
@@ -486,13 +459,13 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   }
 
   result(): Future<TaskResult<T>> {
-    this.#observe();
+    this.observe();
     return new ResultFuture(this);
   }
 
   poll(waker: Waker): T | typeof PENDING {
     if (!proceed(waker)) {
-      this.#observe();
+      this.observe();
       return PENDING;
     }
     const outcome = this.outcome(waker);
@@ -505,7 +478,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
 
   /** The value, a throw of the failure, or PENDING with the waker registered. */
   outcome(waker: Waker): unknown {
-    if ((this.flags & OBSERVED) === 0) this.#observe();
+    if ((this.flags & OBSERVED) === 0) this.observe();
     const flags = this.flags;
     if ((flags & FULFILLED) !== 0) return this.slot;
     if ((flags & KIND) === DONE) throw this.slot;
@@ -515,7 +488,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
 
   /** As `outcome()`, telling the ways to end apart. */
   ending(waker: Waker): TaskResult<T> | typeof PENDING {
-    if ((this.flags & OBSERVED) === 0) this.#observe();
+    if ((this.flags & OBSERVED) === 0) this.observe();
     const flags = this.flags;
     if ((flags & FULFILLED) !== 0) return { status: "fulfilled", value: this.slot as T };
     if ((flags & CANCELLED) !== 0) return { status: "cancelled", reason: this.slot as JoinError };
@@ -532,7 +505,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
 
   /** Says that the result will be asked for, or that it will not after all: whose the failure is (failures.ts). */
   claim(isClaimed: boolean): void {
-    if (isClaimed) this.#observe();
+    if (isClaimed) this.observe();
     else if ((this.flags & KIND) !== DONE) this.flags &= ~OBSERVED;
   }
 
@@ -541,7 +514,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     if ((this.flags & KIND) !== DONE) this.slot = removeWaiter(this.slot as Waiters, waker);
   }
 
-  #observe(): void {
+  private observe(): void {
     if ((this.flags & (OBSERVED | REJECTED)) === REJECTED) forgetFailure(this, this.id);
     this.flags |= OBSERVED;
   }
@@ -550,7 +523,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
     onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
   ): PromiseLike<R1 | R2> {
-    this.#observe();
+    this.observe();
     return awaitIn(new JoinWait<T>(this), currentScope(), onFulfilled, onRejected);
   }
 
@@ -581,10 +554,9 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
 
   // ---- making one
 
-  #extra(): Extra {
+  private rare(): Extra {
     this.extra ??= {
       name: undefined,
-      args: undefined,
       controller: undefined,
       error: undefined,
       reason: undefined,
@@ -596,11 +568,10 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return this.extra;
   }
 
-  /** Arguments, name and signal, before the spawn. */
-  prepare(args: readonly unknown[], name?: string, signal?: AbortSignal): this {
-    const extra = this.#extra();
+  /** A name and a signal, before the spawn. */
+  prepare(name: string | undefined, signal: AbortSignal | undefined): this {
+    const extra = this.rare();
     extra.name = name;
-    if (args.length > 0) extra.args = args;
     if (signal !== undefined) {
       const abort = (): void => this.abort(signal.reason);
       if (signal.aborted) this.flags |= ABORTING;
@@ -625,10 +596,10 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return this;
   }
 
-  #runHooked(hooks: TaskHooks): number {
+  private runHooked(hooks: TaskHooks): number {
     const meta = this.meta;
     callHook(hooks.onBeforePoll, meta);
-    const verdict = this.#step();
+    const verdict = this.step();
     callHook(hooks.onAfterPoll, meta);
     return verdict;
   }

@@ -7,23 +7,11 @@
 // the first is out (to race two of them, say) finds LENT set and gets an object of its own.
 
 import { checkFunction } from "../options.ts";
-import {
-  context,
-  FINISHED,
-  type Future,
-  isFuture,
-  Operation,
-  PENDING,
-  type Suspend,
-  SUSPENDED,
-  type TaskFn,
-  UNIT_YIELD,
-  UNLIMITED,
-  type Waker,
-  yieldToBack,
-} from "../future.ts";
+import { context, FINISHED, type Future, isFuture, Operation, PENDING, type Suspend, SUSPENDED, type TaskFn, type Waker, yieldToBack } from "../future.ts";
+import { UNIT_YIELD, UNLIMITED } from "../limits.ts";
 import { lazy } from "./lazy.ts";
-import { Task, YIELD_LENT, YIELD_TAKEN } from "./task.ts";
+import { YIELD_LENT, YIELD_TAKEN } from "./flags.ts";
+import { Task } from "./task.ts";
 
 class Yield extends Operation<void> {
   #isTaken = false;

@@ -1,7 +1,8 @@
 // A future polled by hand, with a waker that counts.
 
 import { OptionError } from "../errors.ts";
-import { context, type Future, isFuture, type PENDING, UNLIMITED, type Waker } from "../future.ts";
+import { context, type Future, isFuture, type PENDING, type Waker } from "../future.ts";
+import { UNLIMITED } from "../limits.ts";
 import { show } from "../options.ts";
 
 /** Polls one future by hand and tells whether it was woken. */

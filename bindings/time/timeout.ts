@@ -1,7 +1,8 @@
 // A limit of time around a future.
 
 import { TimeoutError } from "../errors.ts";
-import { type Awaitable, completed, context, describeFuture, type Future, Operation, PENDING, UNLIMITED, type Waker } from "../future.ts";
+import { type Awaitable, completed, context, describeFuture, type Future, Operation, PENDING, type Waker } from "../future.ts";
+import { UNLIMITED } from "../limits.ts";
 import { checkDuration } from "../options.ts";
 import { installLimit } from "../sync/limit.ts";
 import { operand } from "../task/promise.ts";

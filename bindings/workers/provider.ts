@@ -5,7 +5,7 @@ import { processors } from "../host.ts";
 import { checkDuration, checkFunction, checkInteger, checkOneOf, show } from "../options.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import { JoinError } from "../errors.ts";
-import type { Task } from "../task/task.ts";
+import { callOf, type Task } from "../task/task.ts";
 import type { TaskFn } from "../future.ts";
 import { compile } from "./compile.ts";
 import { parkForAnswers, Pool, pumpPools } from "./pool.ts";
@@ -115,8 +115,7 @@ class PooledThreads implements RuntimeThreads {
   #spawnHere(task: Task<unknown>, sendable: SendableFunction, args: unknown[]): void {
     const taken = takeArgs(args);
     if (taken.hasShared) unpackShared(taken.args);
-    task.body = sendable.fn ?? localFunction(sendable);
-    if (taken.args.length > 0) task.prepare(taken.args, task.name);
+    task.body = callOf(sendable.fn ?? localFunction(sendable), taken.args);
     this.#scheduler.spawn(task);
   }
 

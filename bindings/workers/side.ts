@@ -11,7 +11,7 @@ import { TokiwaError } from "../errors.ts";
 import { PENDING, type TaskFn, type Waker } from "../future.ts";
 import { builtinModule, macrotask, microtask, monotonicNow } from "../host.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
-import { type RemoteBody, Task } from "../task/task.ts";
+import { callOf, type RemoteBody, Task } from "../task/task.ts";
 import { compile, explainFreeVariable } from "./compile.ts";
 import { packError, type PackedError, unpackError } from "./errors-wire.ts";
 import { installedThreads, type RuntimeThreads } from "./seam.ts";
@@ -284,8 +284,7 @@ export class WorkerSide implements RuntimeThreads {
 
   #begin(job: Incoming, fn: Fn): void {
     const scheduler = this.#scheduler;
-    const task = new Task<unknown>(scheduler, fn);
-    if (job.args.length > 0) task.prepare(job.args);
+    const task = new Task<unknown>(scheduler, callOf(fn, job.args));
     job.args = [];
     job.task = task;
     if (job.reason !== undefined) task.abort(unpackError(job.reason));
@@ -391,8 +390,7 @@ export class WorkerSide implements RuntimeThreads {
 
   #startHere({ task, sendable, taken }: Nested): void {
     if (taken.hasShared) unpackShared(taken.args);
-    task.body = this.#bodyOf(sendable);
-    if (taken.args.length > 0) task.prepare(taken.args, task.name);
+    task.body = callOf(this.#bodyOf(sendable), taken.args);
     this.#scheduler.wake(task.handle);
   }
 
