@@ -163,4 +163,4 @@ function yieldMany(name, tasks, yields) {
   };
 }
 
-export default [yieldMany("yield_many_1000", 1000, 200), yieldMany("yield_many_50000", 50_000, 40)];
+export default [yieldMany("yield_many_1000", 1000, 200), yieldMany("yield_many_50000", 50_000, 20)];
