@@ -29,7 +29,7 @@ export default {
       image = julia(0, SIZE);
       sums.push(sum(image));
       progress(`${n + 1} of ${IMAGES} serially`);
-      await null;
+      await new Promise((resolve) => setImmediate(resolve));
     }
     const serialMs = start.elapsed();
 
