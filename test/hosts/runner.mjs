@@ -2,7 +2,7 @@
 // It never exits on purpose: a process that does not end by itself is a failure, and the lane's time limit finds it.
 
 /** The modules to run; add one here. */
-const MODULES = ["./first.mjs", "./locks.mjs"];
+const MODULES = ["./first.mjs", "./locks.mjs", "./net.mjs"];
 
 /** @returns "ok" or the error's text by title */
 export async function runAll() {
