@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { join, sleep, spawn } from "tokiwa";
-import { TcpListener, TcpStream, TlsStream } from "tokiwa/net";
+import { TcpListener, type TcpStream, TlsStream } from "tokiwa/net";
 import { bytes, descriptors, errorOf, eventually, LOOPBACK, tcpPair, text } from "./support/net.ts";
 
 // Certificates are made when the tests run: one in the repository would be out of date some day.
