@@ -49,7 +49,16 @@ const isServiceWorker: boolean = globals.ServiceWorkerGlobalScope !== undefined 
 export const mayBlock: boolean = !isPage && !isServiceWorker && typeof SharedArrayBuffer === "function";
 
 /** Milliseconds since the process (or page) started; monotonic, with fractions. */
-export const monotonicNow: () => number = performance.now.bind(performance);
+export function monotonicNow(): number {
+  const now = readClock() + clockShift;
+  if (now >= lastNow) return (lastNow = now);
+  clockShift += lastNow - now;                             // it jumped back: time goes on from where it was
+  return lastNow;
+}
+
+const readClock: () => number = performance.now.bind(performance);
+let lastNow = 0;
+let clockShift = 0;
 
 const setTimer = globalThis.setTimeout;
 const clearTimer = globalThis.clearTimeout;

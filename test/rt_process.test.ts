@@ -1,0 +1,154 @@
+// Whole programs in processes of their own: when they end, how, and what they print. Node 26 too, where it is installed.
+import { spawn as start } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const NODE26 = process.env["NODE26_PATH"] ?? fileURLToPath(new URL("../.nodes/26/node_modules/.bin/node", import.meta.url));
+const nodes: [string, string][] = [["this Node", process.execPath]];
+if (existsSync(NODE26)) nodes.push(["Node 26", NODE26]);
+
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+  readonly ms: number;
+}
+
+/** Runs `source` as a module with the names of the package in scope; killed after 20 s (code null). */
+function program(node: string, source: string, before = ""): Promise<Ended> {
+  const text = `${before}\nconst DIST = ${JSON.stringify(new URL("../dist/index.js", import.meta.url).href)};\nconst t = await import(DIST);
+const { run, Runtime, spawn, sleep, future, PENDING, taskBuilder, interval, yieldNow, fromPromise, join } = t;\n${source}`;
+  return new Promise((resolve) => {
+    const began = performance.now();
+    const child = start(node, ["--input-type=module", "--expose-gc", "-e", text], { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"], timeout: 20_000 });
+    let out = "";
+    let err = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk) => { out += chunk; });
+    child.stderr.setEncoding("utf8").on("data", (chunk) => { err += chunk; });
+    child.on("close", (code) => resolve({ code, out, err, ms: performance.now() - began }));
+  });
+}
+
+describe.each(nodes)("%s", (_, node) => {
+  test("a program that ends exits by itself", async () => {
+    expect(await program(node, `console.log(await spawn(async () => { await sleep(5); return "done"; }));`)).toMatchObject({ code: 0, out: "done\n", err: "" });
+  }, 30_000);
+
+  test("it stays alive while a task sleeps, though nobody awaits it, and ends then", async () => {
+    expect(await program(node, `spawn(async () => { await sleep(100); console.log("slept"); }); spawn(function* () { yield* sleep(50); console.log("generator"); });`)).toMatchObject({ code: 0, out: "generator\nslept\n" });
+  }, 30_000);
+
+  test("a task that nothing can wake does not keep it alive", async () => {
+    expect(await program(node, `spawn(future(() => PENDING)); spawn(async () => { await new Promise(() => {}); }); console.log("main");`)).toMatchObject({ code: 0, out: "main\n" });
+  }, 30_000);
+
+  test("an aborted sleep does not hold it", async () => {
+    const { code, ms } = await program(node, `const h = spawn(async () => { await sleep(60_000); }); await sleep(5); h.abort(); await h.result(); const s = sleep(60_000); s.poll({ wake() {} }); s[Symbol.dispose]();`);
+    expect(code).toBe(0);
+    expect(ms).toBeLessThan(15_000);
+  }, 30_000);
+
+  test("a stuck run() is a DeadlockError that names the tasks, instead of an exit in silence", async () => {
+    const { code, err } = await program(node, `await run(async () => {
+      taskBuilder({ name: "reader" }).spawn(function* () { yield* future(() => PENDING); });
+      await spawn(async function waiting() { await future(() => PENDING); });
+    });`);
+    expect(code).toBe(1);
+    expect(err).toMatch(/DeadlockError/);
+    expect(err).toMatch(/TOKIWA_DEADLOCK/);
+    expect(err).toMatch(/reader/);
+  }, 30_000);
+
+  test("a stuck run() can be caught, and its finally blocks run", async () => {
+    expect(await program(node, `try {
+      await run(function* () { try { yield* future(() => PENDING); } finally { console.log("finally"); } });
+    } catch (error) { console.log(error.name, error.code, error.tasks.length); }
+    console.log(await run(async () => "again"));`)).toMatchObject({ code: 0, out: "finally\nDeadlockError TOKIWA_DEADLOCK 1\nagain\n" });
+  }, 30_000);
+
+  test("a failure that nobody asks about is reported once, as the host reports unhandled rejections", async () => {
+    const { code, err } = await program(node, `spawn(async () => { throw new Error("nobody asked"); });`);
+    expect(code).toBe(1);
+    expect(err.match(/Error: nobody asked/g)).toHaveLength(1);
+  }, 30_000);
+
+  test("it is reported once for each way to find out, never for what was asked about, never for cancellations", async () => {
+    const { code, out } = await program(node, `
+      let reports = [];
+      process.on("unhandledRejection", (error) => { reports.push(error.message); });
+      const fail = (message) => spawn(function* () { throw new Error(message); });
+      const disposed = fail("disposed"); disposed[Symbol.dispose]();
+      (() => void fail("collected"))();
+      const asked = fail("asked"); asked.result();
+      const awaited = fail("awaited"); const late = fail("late");
+      spawn(async () => { await sleep(60_000); }).abort();
+      await sleep(20);
+      await awaited.catch?.(() => {}) ?? awaited.then(() => {}, () => {});
+      for (let i = 0; i < 20 && !reports.includes("collected"); i++) { gc(); await sleep(10); }
+      await late.then(() => {}, () => {});
+      const runtime = new Runtime(); const kept = runtime.spawn(() => { throw new Error("at shutdown"); });
+      await sleep(5); await runtime.shutdown(); await sleep(5);
+      globalThis.atEnd = fail("at the end");
+      process.on("exit", () => console.log(reports.sort().join()));
+    `);
+    expect(out).toBe("at shutdown,at the end,collected,disposed\n");
+    expect(code).toBe(0);
+  }, 30_000);
+
+  test("spawning many that fail and awaiting them in order is safe", async () => {
+    expect(await program(node, `
+      const handles = Array.from({ length: 20 }, (_, i) => spawn(async () => { await sleep(i % 3); throw new Error("e" + i); }));
+      await sleep(50);
+      let n = 0;
+      for (const h of handles) { try { await h; } catch { n++; } }
+      console.log(n);`)).toMatchObject({ code: 0, out: "20\n", err: "" });
+  }, 30_000);
+
+  test("blockOn in a worker waits for its timers", async () => {
+    expect(await program(node, `
+      const { Worker } = await import("node:worker_threads");
+      const source = "import(" + JSON.stringify(DIST) + ").then(" + (({ Runtime, sleep, join }) => {
+        const runtime = new Runtime();
+        const lines = [];
+        function* tick(n) { yield* sleep(10 * n); lines.push("tick " + n); }
+        runtime.blockOn(function* () { yield* join(runtime.spawn(tick, 3), runtime.spawn(tick, 1), runtime.spawn(tick, 2)); });
+        require("node:worker_threads").parentPort.postMessage(lines.join());
+      }) + ")";
+      const worker = new Worker(source, { eval: true, execArgv: [] });
+      worker.on("message", (message) => console.log(message));
+    `)).toMatchObject({ code: 0, out: "tick 1,tick 2,tick 3\n" });
+  }, 30_000);
+
+  test("a host clock that jumps back moves nothing back, and no sleep hangs or is early", async () => {
+    expect(await program(node, `
+      const start = Instant.now();
+      await sleep(20);
+      const before = Instant.now().ms;
+      globalThis.shift = -5000;
+      const later = Instant.now().ms;
+      await sleep(20);
+      const handle = spawn(function* () { yield* sleep(20); return "ok"; });
+      console.log(await handle, later >= before, Instant.now().ms >= before);
+    `.replace("const start", "const { Instant } = t; const start"), `
+      globalThis.shift = 0; const real = performance.now.bind(performance);
+      performance.now = () => real() + globalThis.shift;`)).toMatchObject({ code: 0, out: "ok true true\n" });
+  }, 30_000);
+
+  test("a shutdown with a task that never ends holds nothing up beyond its timeout", async () => {
+    expect(await program(node, `
+      const runtime = new Runtime();
+      runtime.spawn(async () => { await new Promise(() => {}); });
+      await sleep(5);
+      await runtime.shutdown({ timeout: 50 });
+      console.log("over");`)).toMatchObject({ code: 0, out: "over\n" });
+  }, 30_000);
+
+  test("a live interval keeps it alive until it is dropped", async () => {
+    expect(await program(node, `
+      let n = 0;
+      const h = spawn(async () => { for await (const _ of interval(5)) if (++n === 3) break; });
+      h.then(() => console.log(n));`)).toMatchObject({ code: 0, out: "3\n" });
+  }, 30_000);
+});
