@@ -2,10 +2,12 @@
 
 import { describe, expect, test } from "vitest";
 import {
+  broadcast,
   ContextError,
   DeadlockError,
   join,
   mpsc,
+  oneshot,
   OptionError,
   PENDING,
   run,
@@ -19,6 +21,7 @@ import {
   TryRecvError,
   TrySendError,
   unboundedMpsc,
+  watch,
   yieldNow,
 } from "tokiwa";
 import { task } from "tokiwa/testing";
@@ -795,6 +798,11 @@ describe("other hands", () => {
     for await (const value of rx) all.push(value);
     expect(all).toEqual([1, undefined, 2]);
   });
+});
+
+test("every half prints with the name it is known by", () => {
+  const names = [...mpsc(1), ...unboundedMpsc(), ...broadcast(1), ...watch(1), ...oneshot(), mpsc(1)[0].downgrade()].map((half) => half.constructor.name);
+  expect(names).toEqual(["Sender", "Receiver", "UnboundedSender", "UnboundedReceiver", "BroadcastSender", "BroadcastReceiver", "WatchSender", "WatchReceiver", "OneshotSender", "OneshotReceiver", "WeakSender"]);
 });
 
 describe("misuse", () => {

@@ -142,7 +142,7 @@ export class BroadcastSender<T> implements Disposable {
   clone(): BroadcastSender<T> {
     if (this.#isClosed) throw new TokiwaError("TOKIWA_CLOSED", "this sender was closed: clone it before, or keep a weak one");
     this.#channel.senders++;
-    return new BroadcastSender(this.#channel);
+    return makeSender(this.#channel);
   }
 
   /** A handle that does not keep the channel open. */
@@ -212,7 +212,7 @@ export class WeakBroadcastSender<T> implements Disposable {
   }
 
   clone(): WeakBroadcastSender<T> {
-    return new WeakBroadcastSender(this.#channel);
+    return makeWeakSender(this.#channel);
   }
 
   /** Gives this handle up. Idempotent. */
@@ -445,6 +445,15 @@ export class BroadcastReceiver<T> implements AsyncIterable<T>, Disposable {
       () => this.close(),
     );
   }
+}
+
+// The bundler renames a class that names itself, and it would print as "_Sender": so functions make them.
+function makeSender<T>(channel: Channel<T>): BroadcastSender<T> {
+  return new BroadcastSender(channel);
+}
+
+function makeWeakSender<T>(channel: Channel<T>): WeakBroadcastSender<T> {
+  return new WeakBroadcastSender(channel);
 }
 
 /**

@@ -235,7 +235,7 @@ export class Sender<T> implements Disposable {
     const { channel } = this.#handle;
     if (this.#handle.isClosed) throw new TokiwaError("TOKIWA_CLOSED", "this sender was closed: clone it before, or keep a weak one");
     channel.senders++;
-    return new Sender(channel);
+    return makeSender(channel);
   }
 
   /** A handle that does not keep the channel open. */
@@ -308,7 +308,7 @@ export class WeakSender<T> implements Disposable {
   }
 
   clone(): WeakSender<T> {
-    return new WeakSender(this.#channel);
+    return makeWeakSender(this.#channel);
   }
 
   /** Gives this handle up. Idempotent. */
@@ -349,6 +349,15 @@ export class Receiver<T> extends ChannelReceiver<T> {
   get maxCapacity(): number {
     return this.#channel.capacity;
   }
+}
+
+// The bundler renames a class that names itself, and it would print as "_Sender": so functions make them.
+function makeSender<T>(channel: Channel<T>): Sender<T> {
+  return new Sender(channel);
+}
+
+function makeWeakSender<T>(channel: Channel<T>): WeakSender<T> {
+  return new WeakSender(channel);
 }
 
 /**

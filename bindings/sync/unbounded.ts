@@ -36,7 +36,7 @@ export class UnboundedSender<T> implements Disposable {
     const { channel } = this.#handle;
     if (this.#handle.isClosed) throw new TokiwaError("TOKIWA_CLOSED", "this sender was closed: clone it before, or keep a weak one");
     channel.senders++;
-    return new UnboundedSender(channel);
+    return makeSender(channel);
   }
 
   /** A handle that does not keep the channel open. */
@@ -99,7 +99,7 @@ export class WeakUnboundedSender<T> implements Disposable {
   }
 
   clone(): WeakUnboundedSender<T> {
-    return new WeakUnboundedSender(this.#channel);
+    return makeWeakSender(this.#channel);
   }
 
   /** Gives this handle up. Idempotent. */
@@ -123,6 +123,15 @@ export class WeakUnboundedSender<T> implements Disposable {
 
 /** The receiving half of an unbounded channel. */
 export class UnboundedReceiver<T> extends ChannelReceiver<T> {}
+
+// The bundler renames a class that names itself, and it would print as "_Sender": so functions make them.
+function makeSender<T>(channel: Channel<T>): UnboundedSender<T> {
+  return new UnboundedSender(channel);
+}
+
+function makeWeakSender<T>(channel: Channel<T>): WeakUnboundedSender<T> {
+  return new WeakUnboundedSender(channel);
+}
 
 /**
  * A channel whose senders never wait. Prefer `mpsc(capacity)` wherever the producer can be faster than the consumer for long.

@@ -144,7 +144,7 @@ export class WatchSender<T> implements Disposable {
   clone(): WatchSender<T> {
     if (this.#isClosed) throw new TokiwaError("TOKIWA_CLOSED", "this sender was closed: clone it before");
     this.#shared.senders++;
-    return new WatchSender(this.#shared);
+    return makeSender(this.#shared);
   }
 
   /** Gives this sender up; with the last one the receivers' waits fail. Idempotent. */
@@ -440,6 +440,11 @@ export class WatchReceiver<T> implements AsyncIterable<T>, Disposable {
   toWeb(): ReadableStream<T> {
     return readable(this.#steps(), () => this.close());
   }
+}
+
+// The bundler renames a class that names itself, and it would print as "_Sender": so functions make them.
+function makeSender<T>(shared: Shared<T>): WatchSender<T> {
+  return new WatchSender(shared);
 }
 
 /**
