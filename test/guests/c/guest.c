@@ -42,6 +42,8 @@ EXPORT tk_poll_fn yield_fn(void) { return yield_poll; }
 EXPORT void *yielder_new(int32_t n) { struct yielder *y = malloc(sizeof *y); y->left = n; live_objects++; return y; }
 EXPORT tk_task yielder_spawn(int32_t n) { return tk_spawn(yield_poll, yielder_new(n)); }
 
+EXPORT tk_task yielder_spawn_detached(int32_t n) { return tk_spawn_detached(yield_poll, yielder_new(n)); }
+
 /* ---- never ready; frees what it owns when aborted */
 static int32_t idle_poll(void *arg, tk_task self) {
   if (self < 0) { note(-(int32_t)(uintptr_t)arg); return 99; }

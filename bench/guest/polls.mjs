@@ -1,0 +1,110 @@
+// Poll tasks of guests: spawned and run, yielding, woken. The guests are the fixtures of the tests; the baselines drive the same
+// C functions from JavaScript: a queue in an array, and a host timer for each callback, which is what emscripten_async_call
+// and emscripten_set_timeout do.
+import { guestOf, YIELD } from "./guests.mjs";
+
+const SPAWNS = 1000;
+const TASKS = 1000;
+const YIELDS = 20;
+
+/** Spawns and runs through the core. */
+const spawnSide = (name, spawn, total) => async () => {
+  const { call, drive } = await guestOf(name);
+  return {
+    run() {
+      const before = total(call);
+      spawn(call);
+      drive();
+      return (total(call) - before) >>> 0;
+    },
+  };
+};
+
+/** A table function of the C guest, called by JavaScript. */
+async function cFunction(name) {
+  const { guest, call } = await guestOf("clang");
+  return { call, poll: guest.exports.__indirect_function_table.get(call[name]()) };
+}
+
+export default [
+  {
+    name: "guest_spawn_run",
+    unit: "task",
+    ops: SPAWNS,
+    answer: SPAWNS,
+    base: "JS queue",
+    tokio: "240-280",
+    sides: {
+      C: spawnSide("clang", (call) => call.fill(SPAWNS), (call) => call.counter_get()),
+      "C++": spawnSide("cpp", (call) => call.start_yielders(SPAWNS, 0), (call) => call.total()),
+      Rust: spawnSide("rust", (call) => call.start_yielders(SPAWNS, 0), (call) => call.total()),
+      "JS queue": async () => {
+        const { call, poll } = await cFunction("tick_fn");
+        return {
+          run() {
+            const before = call.counter_get();
+            const queue = [];
+            for (let i = 0; i < SPAWNS; i++) queue.push(() => poll(1, i));
+            for (const task of queue) task();
+            return (call.counter_get() - before) >>> 0;
+          },
+        };
+      },
+      setTimeout: async () => {
+        const { call, poll } = await cFunction("tick_fn");
+        return {
+          async run() {
+            const before = call.counter_get();
+            await new Promise((resolve) => {
+              for (let i = 0; i < SPAWNS; i++) {
+                setTimeout(() => {
+                  poll(1, i);
+                  if (i === SPAWNS - 1) resolve();
+                }, 0);
+              }
+            });
+            return (call.counter_get() - before) >>> 0;
+          },
+        };
+      },
+    },
+  },
+  {
+    name: "guest_yield_1000",
+    unit: "yield",
+    ops: TASKS * YIELDS,
+    answer: TASKS,
+    base: "JS queue",
+    tokio: "52-55",
+    sides: {
+      C: async () => {
+        const { call, drive } = await guestOf("clang");
+        return {
+          run() {
+            const before = call.counter_get();
+            for (let i = 0; i < TASKS; i++) call.yielder_spawn_detached(YIELDS);
+            drive();
+            return ((call.counter_get() - before) >>> 0) / YIELDS;
+          },
+        };
+      },
+      "C++": spawnSide("cpp", (call) => call.start_yielders(TASKS, YIELDS), (call) => call.total()),
+      Rust: spawnSide("rust", (call) => call.start_yielders(TASKS, YIELDS), (call) => call.total()),
+      "JS queue": async () => {
+        const { call, poll } = await cFunction("yield_fn");
+        return {
+          run() {
+            const before = call.counter_get();
+            let queue = Array.from({ length: TASKS }, () => call.yielder_new(YIELDS));
+            while (queue.length > 0) {
+              const next = [];
+              for (const arg of queue) if (poll(arg, 0) === YIELD) next.push(arg);
+              queue = next;
+            }
+            return ((call.counter_get() - before) >>> 0) / YIELDS;
+          },
+        };
+      },
+    },
+  },
+];
