@@ -1,0 +1,64 @@
+// Scenarios B of the hosted event loop that the other files do not play: budgets, and the ends of programs.
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { Runtime, sleep } from "tokiwa";
+import { loadC } from "./guests/load.ts";
+
+describe("a budget (B1)", () => {
+  test("1 000 000 ready tasks leave the host its turns", async () => {
+    await using runtime = new Runtime({ timeSlice: 2 });
+    const { call } = await loadC("clang", runtime);
+    expect(call.fill!(1_000_000)).toBe(1_000_000);
+    let turns = 0;
+    while (call.counter_get!() < 1_000_000) {
+      await new Promise((done) => setImmediate(done));
+      turns++;
+    }
+    expect(turns).toBeGreaterThan(2);
+    expect(runtime.metrics().drives).toBeGreaterThan(2);
+  });
+
+  test("a task that always yields starves no timer and no other task", async () => {
+    await using runtime = new Runtime({ timeSlice: 2 });
+    const { call, guest } = await loadC("clang", runtime);
+    const endless = guest.spawn(call.yield_fn!(), call.yielder_new!(0x7fffffff));
+    await runtime.run(() => sleep(10));
+    const before = call.counter_get!();
+    expect(before).toBeGreaterThan(1000);
+    await new Promise((done) => setTimeout(done, 5));
+    expect(call.counter_get!()).toBeGreaterThan(before);
+    endless.abort();
+    await expect(endless).rejects.toThrow("cancelled");
+  });
+
+  test("in the manual lane nothing runs until the program drives", async () => {
+    using runtime = new Runtime({ lane: "manual" });
+    const { call } = await loadC("emcc", runtime);
+    call.fill!(100);
+    await new Promise((done) => setTimeout(done, 5));
+    expect(call.counter_get!()).toBe(0);
+    expect(runtime.drive({ polls: 40 })).toMatchObject({ more: true, alive: 60 });
+    expect(call.raw_drive!(0, 1000, 1000)).toBe(0);
+    expect(call.counter_get!()).toBe(100);
+  });
+});
+
+describe("the end of a program (B4, B6)", () => {
+  const run = (kind: string): Promise<{ code: number; output: string; errors: string }> =>
+    new Promise((resolve) => {
+      const program = fileURLToPath(new URL("guests/process.mjs", import.meta.url));
+      execFile(process.execPath, [program, kind], { timeout: 20_000 }, (error, output, errors) => resolve({ code: Number(error?.code ?? 0), output, errors }));
+    });
+
+  test("the process goes on after main, and exits when the last task ends", async () => {
+    expect(await run("timer")).toEqual({ code: 0, output: "main has returned\nthe last task gave 107\n", errors: "" });
+  });
+
+  test("a program whose tasks nothing can wake ends silently, or fails loudly where that is asked for", async () => {
+    expect(await run("idle")).toMatchObject({ code: 0, errors: "" });
+    const failed = await run("idle-fails");
+    expect(failed.code).not.toBe(0);
+    expect(failed.errors).toContain('guest "program" has 1 tasks that nothing can wake any more');
+  });
+});
