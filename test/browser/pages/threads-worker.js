@@ -1,0 +1,3 @@
+import { expose } from "/dist/threads.js";
+
+expose({ triple: (n) => n * 3 });

@@ -1,0 +1,39 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PageHarness } from "../support/browser.ts";
+
+let harness: PageHarness;
+beforeAll(async () => {
+  harness = await PageHarness.start();
+});
+afterAll(() => harness.close());
+
+describe("threads in a page", () => {
+  test.each([
+    ["isolated", "shared"],
+    ["isolated", "messages"],
+    ["plain", "auto"],
+  ] as const)("scenarios C and D (%s page, %s)", async (scenario, transport) => {
+    const { value } = await harness.run(scenario, "test/browser/pages/threads.js", { argument: { bySource: true, transport }, allowProblems: true });
+    expect(value).toEqual({
+      exec: 3,
+      async: -1,
+      js: 3,
+      jsAsync: -1,
+      fib: 3,
+      moved: [1 << 20, 0],
+      closed: "TOKIWA_WORKER_DIED",
+      again: "alive",
+      terminated: "TOKIWA_TERMINATED",
+      pool: [1, 2, 3, 4],
+      pending: 0,
+      uneven: true,
+      nested: 100,
+      blocking: 42,
+    });
+  });
+
+  test.each(["strict", "strict-isolated"] as const)("functions by URL and by name under the strict policy (%s page)", async (scenario) => {
+    const { value } = await harness.run(scenario, "test/browser/pages/threads.js", { argument: { bySource: false }, allowProblems: true });
+    expect(value).toEqual({ add: 3, blocked: "TOKIWA_EVAL_BLOCKED", many: 5050, exposed: 42 });
+  });
+});
