@@ -5,6 +5,9 @@ import { provideThreads } from "../workers/provider.ts";
 export { expose } from "./expose.ts";
 export { Thread, type ThreadOptions } from "./thread.ts";
 export { ThreadPool, type ThreadPoolOptions } from "./thread-pool.ts";
+export { type SharedReceiver, type SharedSender, sharedChannel } from "./shared-channel.ts";
+export { SharedMutex, type SharedMutexGuard } from "./shared-mutex.ts";
+export { SharedBarrier, SharedNotify, type SharedPermit, SharedSemaphore } from "./shared-sync.ts";
 export { registerError } from "../workers/errors-wire.ts";
 export { move, send, type Sendable, type SendableOf } from "../workers/sendable.ts";
 

@@ -3,6 +3,7 @@
 import { builtinModule } from "../host.ts";
 import { Runtime, setDefaultRuntime } from "../runtime.ts";
 import { setModuleExports } from "./compile.ts";
+import { joinFamily } from "./family.ts";
 import { WorkerSide } from "./side.ts";
 import { inheritOrigin } from "./start.ts";
 import type { StartMessage } from "./wire.ts";
@@ -48,6 +49,7 @@ function accept(data: unknown): void {
 
 async function serve(start: StartMessage): Promise<void> {
   inheritOrigin(start.origin);
+  joinFamily(start.family, start.member);
   const runtime = new Runtime();
   setDefaultRuntime(runtime);
   const side = new WorkerSide(runtime.scheduler, start);

@@ -15,6 +15,7 @@ import { JoinError } from "../errors.ts";
 import { microtask, monotonicNow, reportDeath, startTimer, stopTimer, type HostTimer, unrefTimer } from "../host.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { RemoteBody, Task } from "../task/task.ts";
+import { buryMember, familyTable, newMember } from "./family.ts";
 import { type PackedError, packError, unpackError } from "./errors-wire.ts";
 import type { WorkerMetrics } from "./seam.ts";
 import { byDefinition, type SendableFunction, type TakenArgs, takeArgs, unpackShared } from "./sendable.ts";
@@ -174,6 +175,8 @@ class Link {
         control: this.control,
         parentWord: options.isShared ? getParentWord() : undefined,
         lock,
+        family: familyTable(),
+        member: (this.#member = newMember()),
         module: options.module,
       },
       options,
@@ -190,6 +193,7 @@ class Link {
   }
 
   readonly #lock: string | undefined;
+  #member = 0;
 
   setRef(on: boolean): void {
     this.#thread.setRef(on);
@@ -432,6 +436,7 @@ class Link {
     received++;
     if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
     void this.#thread?.terminate().catch(() => {});
+    buryMember(this.#member);
     const unstarted: Job[] = [];
     if (this.control !== undefined) {
       this.refreshStarted();
@@ -449,7 +454,7 @@ class Link {
     this.isDead = true;
     if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
     if (this.idleTimer !== undefined) stopTimer(this.idleTimer);
-    return this.#thread.terminate();
+    return this.#thread.terminate().finally(() => buryMember(this.#member));
   }
 }
 

@@ -56,6 +56,9 @@ export interface StartMessage {
   readonly origin: WorkerOrigin;
   /** The Web Lock that is held while the worker lives; pages only. */
   readonly lock: string | undefined;
+  /** Who lives, and which number this worker has (family.ts). */
+  readonly family: Int32Array | undefined;
+  readonly member: number;
   /** A JavaScript or Wasm module whose exports can be called by name. */
   readonly module: ArrayBuffer | undefined;
 }

@@ -1,0 +1,210 @@
+import { Runtime, sleep } from "tokiwa";
+import { send, SharedBarrier, SharedMutex, SharedNotify, SharedSemaphore, sharedChannel, type SharedReceiver, type SharedSender, Thread, ThreadPool } from "tokiwa/threads";
+import { afterAll, describe, expect, test } from "vitest";
+import "./support/sent.ts";
+
+const pool = new ThreadPool({ size: 4 });
+afterAll(() => pool.shutdown());
+
+describe("SharedMutex", () => {
+  test("a counter incremented 100 000 times from each of 4 threads is exactly 400 000", async () => {
+    const counter = new SharedMutex(0);
+    const count = (m: SharedMutex<number>): void => {
+      for (let i = 0; i < 100_000; i++) {
+        const guard = m.blockingLock();
+        guard.value++;
+        guard.unlock();
+      }
+    };
+    await Promise.all([1, 2, 3, 4].map(() => pool.exec(count, counter)));
+    expect((await counter.lock()).value).toBe(400_000);
+  }, 60_000);
+
+  test("32 tasks on several threads add to one value", async () => {
+    const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 4 });
+    const ids = new SharedMutex<number[]>([]);
+    const add = send(async (m: SharedMutex<number[]>, n: number) => {
+      const guard = await m.lock();
+      await tokiwa.sleep(1);
+      guard.value.push(n);
+      guard.unlock();
+    });
+    await Promise.all(Array.from({ length: 32 }, (_, n) => runtime.spawn(add, ids, n)));
+    const { value } = ids.tryLock();
+    expect([...value].sort((a, b) => a - b)).toEqual(Array.from({ length: 32 }, (_, n) => n));
+    await runtime.shutdown();
+  });
+
+  test("values of every kind travel with the lock", async () => {
+    const values = [undefined, null, true, 1.5, Number.NaN, "text", { a: [1, { b: new Map([[1, "x"]]) }] }, new Uint8Array([1, 2]), "x".repeat(200_000)];
+    for (const value of values) {
+      const mutex = new SharedMutex<unknown>(value);
+      expect(await pool.exec((m: SharedMutex<unknown>) => m.tryLock().value, mutex)).toEqual(value);
+    }
+  });
+
+  test("tryLock() fails while it is locked, and withLock() unlocks after a failure", async () => {
+    const mutex = new SharedMutex();
+    const guard = mutex.tryLock();
+    expect(mutex.isLocked).toBe(true);
+    expect(() => mutex.tryLock()).toThrow(expect.objectContaining({ code: "TOKIWA_LOCKED" }));
+    guard.unlock();
+    guard.unlock();
+    await expect(
+      mutex.withLock(() => {
+        throw new Error("inside");
+      }),
+    ).rejects.toThrow("inside");
+    expect(mutex.isLocked).toBe(false);
+  });
+
+  test("is released when its holder's thread dies, with the value it was taken with", async () => {
+    const mutex = new SharedMutex("before");
+    const thread = new Thread();
+    await thread.exec((m: SharedMutex<string>) => {
+      (globalThis as unknown as { kept: unknown }).kept = m.tryLock();
+    }, mutex);
+    const waiting = mutex.lock();
+    const both = Promise.all([waiting.then((guard) => (guard.unlock(), guard.value)), pool.exec((m: SharedMutex<string>) => m.blockingLock().unlock(), mutex)]);
+    await sleep(20);
+    thread.terminate();
+    expect((await both)[0]).toBe("before");
+  });
+
+  test("a dropped wait leaves the queue", async () => {
+    const mutex = new SharedMutex(1);
+    const guard = mutex.tryLock();
+    const result = await new Promise((resolve) => {
+      const waiter = mutex.lock();
+      const probe = { wake() {} };
+      waiter.poll(probe);
+      waiter[Symbol.dispose]();
+      guard.unlock();
+      resolve(mutex.tryLock().value);
+    });
+    expect(result).toBe(1);
+  });
+});
+
+describe("SharedSemaphore, SharedNotify, SharedBarrier", () => {
+  test("no more than the permits are out, and waiters are served in order", async () => {
+    const gate = new SharedSemaphore(2);
+    const peak = await Promise.all(
+      Array.from({ length: 8 }, () =>
+        pool.exec(async (s: SharedSemaphore) => {
+          const permit = await s.acquire();
+          const left = s.availablePermits;
+          await tokiwa.sleep(2);
+          permit.release();
+          return left;
+        }, gate),
+      ),
+    );
+    expect(Math.min(...peak)).toBeGreaterThanOrEqual(0);
+    expect(gate.availablePermits).toBe(2);
+    const trace: number[] = [];
+    const held = gate.tryAcquireMany(2);
+    const waits = [1, 2, 3].map((n) => gate.acquire().then((permit) => (trace.push(n), permit.release())));
+    await sleep(5);
+    expect(() => gate.tryAcquire()).toThrow(expect.objectContaining({ code: "TOKIWA_NO_PERMITS" }));
+    held.release();
+    await Promise.all(waits);
+    expect(trace).toEqual([1, 2, 3]);
+    gate.close();
+    await expect(gate.acquireMany(3)).rejects.toMatchObject({ code: "TOKIWA_CLOSED" });
+  });
+
+  test("a notification wakes one, is kept for the next, or wakes all who wait", async () => {
+    const notify = new SharedNotify();
+    notify.notifyOne();
+    notify.notifyOne();
+    await notify.notified();
+    const waits = [1, 2, 3].map(() => pool.exec((n: SharedNotify) => n.notified(), notify));
+    await sleep(100);
+    notify.notifyWaiters();
+    await Promise.all(waits);
+    await pool.exec((n: SharedNotify) => n.notifyOne(), notify);
+    await notify.notified();
+  });
+
+  test("a barrier lets rounds of threads through, with one leader each", async () => {
+    const barrier = new SharedBarrier(3);
+    const rounds = await Promise.all(
+      [1, 2, 3].map(() =>
+        pool.exec(async (b: SharedBarrier) => {
+          const led: boolean[] = [];
+          for (let k = 0; k < 20; k++) led.push((await b.wait()).isLeader);
+          return led;
+        }, barrier),
+      ),
+    );
+    for (let k = 0; k < 20; k++) expect(rounds.filter((led) => led[k]).length).toBe(1);
+  });
+});
+
+describe("sharedChannel", () => {
+  test("two senders, two receivers: every message arrives once", async () => {
+    const [tx, rx] = sharedChannel<number>(16);
+    const produce = (s: SharedSender<number>, from: number): void => {
+      for (let n = from; n < from + 20_000; n++) s.blockingSend(n);
+      s.close();
+    };
+    const consume = async (r: SharedReceiver<number>): Promise<[number, number]> => {
+      let sum = 0;
+      let count = 0;
+      for await (const n of r) {
+        sum += n;
+        count++;
+      }
+      return [sum, count];
+    };
+    const done = [pool.exec(produce, tx, 0), pool.exec(produce, tx, 20_000)];
+    tx.close();
+    const sums = await Promise.all([pool.exec(consume, rx), consume(rx)]);
+    await Promise.all(done);
+    expect([sums[0][0] + sums[1][0], sums[0][1] + sums[1][1]]).toEqual([(39_999 * 40_000) / 2, 40_000]);
+  }, 60_000);
+
+  test("messages of every kind, in order, and undefined at the end", async () => {
+    const [tx, rx] = sharedChannel<unknown>(3);
+    const values = [1, "two", { three: [3] }, new Uint8Array(100_000).fill(4), null, true];
+    const sending = pool.exec(
+      async (s: SharedSender<unknown>, all: unknown[]) => {
+        for (const value of all) await s.send(value);
+        s.close();
+      },
+      tx,
+      values,
+    );
+    tx.close();
+    const got: unknown[] = [];
+    for await (const value of rx) got.push(value);
+    await sending;
+    expect(got).toEqual(values);
+    expect(() => rx.tryRecv()).toThrow(expect.objectContaining({ code: "TOKIWA_CLOSED" }));
+  });
+
+  test("full, empty and closed are told apart", () => {
+    const [tx, rx] = sharedChannel<number>(1);
+    expect(() => rx.tryRecv()).toThrow(expect.objectContaining({ code: "TOKIWA_EMPTY" }));
+    tx.trySend(1);
+    expect(() => tx.trySend(2)).toThrow(expect.objectContaining({ code: "TOKIWA_FULL", value: 2 }));
+    rx.close();
+    expect(() => tx.trySend(3)).toThrow(expect.objectContaining({ code: "TOKIWA_CLOSED" }));
+    expect(rx.tryRecv()).toBe(1);
+  });
+
+  test("a receiver does not wait for the sender of a thread that has died", async () => {
+    const [tx, rx] = sharedChannel<number>(4);
+    const thread = new Thread();
+    await thread.exec(async (s: SharedSender<number>) => {
+      (globalThis as unknown as { kept: unknown }).kept = s;
+      await s.send(1);
+    }, tx);
+    tx.close();
+    expect(await rx.recv()).toBe(1);
+    const last = rx.recv();
+    setTimeout(() => thread.terminate(), 20);
+    expect(await last).toBe(undefined);
+  });
+});
