@@ -50,9 +50,10 @@ describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
   test("short jobs do not wait behind a long one", async () => {
     const runtime = multi({ workerThreads: 2, transport });
     await Promise.all([runtime.spawn(busy, 30), runtime.spawn(busy, 30)]);
+    while (!runtime.metrics().workers.every(({ isReady }) => isReady)) await sleep(5);
     const start = performance.now();
-    const ends = await Promise.all([400, 1, 1, 1, 1, 1, 1, 1].map((ms) => runtime.spawn(busy, ms).then(() => performance.now() - start)));
-    expect(Math.max(...ends.slice(1))).toBeLessThan(300);
+    const ends = await Promise.all([1500, 1, 1, 1, 1, 1, 1, 1].map((ms) => runtime.spawn(busy, ms).then(() => performance.now() - start)));
+    expect(Math.max(...ends.slice(1))).toBeLessThan(1000);
   });
 
   test("70 000 jobs in flight all settle", async () => {

@@ -7,7 +7,7 @@
 // The ring is changed under the lock of `items`. Senders are counted as permits held of `senders`, so that those of
 // a thread that dies are given up; when the last is gone the channel is closed, and receivers drain it.
 
-import { RecvError, SendError, TokiwaError, TryRecvError, TrySendError } from "../errors.ts";
+import { type RecvError, SendError, TokiwaError, TryRecvError, TrySendError } from "../errors.ts";
 import { type Future, Operation, PENDING, type Waker } from "../future.ts";
 import { checkInteger } from "../options.ts";
 import { PACK, packablesExist, registerPackable } from "../workers/sendable.ts";

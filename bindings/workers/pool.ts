@@ -27,7 +27,7 @@ const AHEAD_MICROS = 2000;
 /** What was delivered so lately, in ms, is left where it is: its worker is about to start it. */
 const SETTLE_TIME = 1;
 /** A job is left for a starting worker so long, in ms. */
-const RESERVE_TIME = 500;
+const RESERVE_TIME = 3000;
 /** A function nobody has measured yet: so many may be delivered when they can be taken back. */
 const UNKNOWN_WINDOW = 32;
 /** A worker that has not said that it is ready after so long, in ms, will not. */
