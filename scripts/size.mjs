@@ -7,8 +7,9 @@ import { exportedEntries } from "./entries.mjs";
 import { at, ROOT } from "./lib.mjs";
 
 const KIB = 1024;
+// `limit` is what may not be passed: it catches growth. `target` is where it should be, and is reported as missed until it is.
 const BUNDLES = [
-  { name: 'import { spawn, sleep, run } from "tokiwa"', source: 'export { spawn, sleep, run } from "tokiwa";', limit: 12 * KIB },
+  { name: 'import { spawn, sleep, run } from "tokiwa"', source: 'export { spawn, sleep, run } from "tokiwa";', limit: 22 * KIB, target: 12 * KIB },
   { name: 'import * from "tokiwa"', source: 'export * from "tokiwa";' },
   ...exportedEntries()
     .filter(({ name }) => name !== ".")
@@ -18,7 +19,7 @@ const BUNDLES = [
 /** @returns rows of { name, raw, bytes, limit }: minified, and that gzipped; a row without a limit has Infinity */
 export async function measure() {
   const rows = [];
-  for (const { name, source, limit = Infinity } of BUNDLES) {
+  for (const { name, source, limit = Infinity, target } of BUNDLES) {
     const { outputFiles } = await build({
       stdin: { contents: source, resolveDir: ROOT },
       bundle: true,
@@ -31,7 +32,7 @@ export async function measure() {
       logLevel: "error",
     });
     const bytes = outputFiles[0].contents;
-    rows.push({ name, raw: bytes.length, bytes: gzipSync(bytes, { level: 9 }).length, limit, gzip: true });
+    rows.push({ name, raw: bytes.length, bytes: gzipSync(bytes, { level: 9 }).length, limit, target, gzip: true });
   }
   for (const file of ["core.wasm", "core.shared.wasm"]) {
     if (!existsSync(at("dist", file))) continue;
@@ -42,8 +43,8 @@ export async function measure() {
 }
 
 export function report(rows) {
-  const line = ({ name, raw, bytes, limit, gzip }) =>
-    `${name.padEnd(48)} ${String(raw).padStart(7)} B${gzip ? ` ${String(bytes).padStart(7)} B gzip` : " ".repeat(15)}${limit === Infinity ? "" : `  limit ${limit} B, ${Math.round((bytes / limit) * 100)} %`}`;
+  const line = ({ name, raw, bytes, limit, target, gzip }) =>
+    `${name.padEnd(48)} ${String(raw).padStart(7)} B${gzip ? ` ${String(bytes).padStart(7)} B gzip` : " ".repeat(15)}${limit === Infinity ? "" : `  limit ${limit} B, ${Math.round((bytes / limit) * 100)} %`}${target !== undefined && bytes > target ? `; target ${target} B missed` : ""}`;
   return rows.map(line).join("\n");
 }
 

@@ -19,37 +19,49 @@ import { currentScope, type Scope, type ScopedAwait } from "./scope.ts";
 
 type Callback = ((value: unknown) => unknown) | null | undefined;
 
-/** The common half: callbacks, and the promise that is made late. */
+/** The end of a chain that somebody hung on an await before it settled. */
+interface Chain {
+  readonly promise: Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+const OPEN = 0;
+const CHAINED = 1;
+const FULFILLED = 2;
+const REJECTED = 3;
+
+/**
+ * The common half: callbacks, and the promise that is made late.
+ *
+ * One of these is made for each await that suspends, so its members are private to the compiler only: with
+ * #methods it would carry a brand. What an await costs is said in bench/README.md: most of it is the host's.
+ */
 abstract class Await implements PromiseLike<unknown> {
   readonly future: Future<unknown>;
-  #onFulfilled: Callback;
-  #onRejected: Callback;
-  #derived: Promise<unknown> | undefined;
-  #settle: ((result: unknown) => void) | undefined;
-  #reject: ((reason: unknown) => void) | undefined;
-  #result: unknown;
-  #isSettled = false;
+  private onFulfilled: Callback;
+  private onRejected: Callback;
+  private state = OPEN;
+  /** CHAINED: the chain; FULFILLED: what the callback returned; REJECTED: a promise. */
+  private outcome: unknown = undefined;
 
   constructor(future: Future<unknown>, onFulfilled: Callback, onRejected: Callback) {
     this.future = future;
-    this.#onFulfilled = onFulfilled;
-    this.#onRejected = onRejected;
+    this.onFulfilled = onFulfilled;
+    this.onRejected = onRejected;
   }
 
   protected fulfil(value: unknown): void {
-    const callback = this.#onFulfilled;
-    this.#finish(typeof callback === "function" ? callback : undefined, value, true);
+    this.finish(this.onFulfilled, value, true);
   }
 
   protected fail(reason: unknown): void {
-    const callback = this.#onRejected;
-    this.#finish(typeof callback === "function" ? callback : undefined, reason, false);
+    this.finish(this.onRejected, reason, false);
   }
 
-  #finish(callback: ((value: unknown) => unknown) | undefined, value: unknown, ok: boolean): void {
-    this.#onFulfilled = this.#onRejected = undefined;
-    this.#isSettled = true;
-    if (callback !== undefined) {
+  private finish(callback: Callback, value: unknown, ok: boolean): void {
+    this.onFulfilled = this.onRejected = undefined;
+    if (typeof callback === "function") {
       try {
         value = callback(value);
         ok = true;
@@ -58,36 +70,45 @@ abstract class Await implements PromiseLike<unknown> {
         ok = false;
       }
     }
-    if (!ok) {
-      if (this.#reject !== undefined) this.#reject(value);
-      else this.#derived = Promise.reject(value);          // unless somebody chains on it now, the host reports it
-    } else if (this.#settle !== undefined) this.#settle(value);
-    else this.#result = value;
+    if (this.state === CHAINED) {
+      const { resolve, reject } = this.outcome as Chain;
+      if (ok) resolve(value);
+      else reject(value);
+      return;
+    }
+    this.state = ok ? FULFILLED : REJECTED;
+    this.outcome = ok ? value : Promise.reject(value);     // unless somebody chains on it now, the host reports it
   }
 
-  #promise(): Promise<unknown> {
-    this.#derived ??= this.#isSettled
-      ? Promise.resolve(this.#result)
-      : new Promise((resolve, reject) => {
-          this.#settle = resolve;
-          this.#reject = reject;
-        });
-    return this.#derived;
+  private promise(): Promise<unknown> {
+    if (this.state === FULFILLED) return Promise.resolve(this.outcome);
+    if (this.state === REJECTED) return this.outcome as Promise<unknown>;
+    if (this.state === OPEN) {
+      let resolve!: (value: unknown) => void;
+      let reject!: (reason: unknown) => void;
+      const promise = new Promise((onResolve, onReject) => {
+        resolve = onResolve;
+        reject = onReject;
+      });
+      this.outcome = { promise, resolve, reject } satisfies Chain;
+      this.state = CHAINED;
+    }
+    return (this.outcome as Chain).promise;
   }
 
   then<R1, R2>(
     onFulfilled?: ((value: unknown) => R1 | PromiseLike<R1>) | null,
     onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
   ): PromiseLike<R1 | R2> {
-    return this.#promise().then(onFulfilled, onRejected) as PromiseLike<R1 | R2>;
+    return this.promise().then(onFulfilled, onRejected) as PromiseLike<R1 | R2>;
   }
 
   catch(onRejected?: (reason: unknown) => unknown): Promise<unknown> {
-    return this.#promise().catch(onRejected);
+    return this.promise().catch(onRejected);
   }
 
   finally(onFinally?: () => void): Promise<unknown> {
-    return this.#promise().finally(onFinally);
+    return this.promise().finally(onFinally);
   }
 }
 
@@ -112,13 +133,13 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
   start(): void {
     const scope = this.scope;
     if (scope.isCancelled) {
-      microtask(() => this.#giveUp(scope.reason));
+      microtask(() => this.giveUp(scope.reason));
       return;
     }
     try {
       this.scheduler.adopt(this);
     } catch (error) {
-      microtask(() => this.#giveUp(error));
+      microtask(() => this.giveUp(error));
       return;
     }
     const { waker, unit, verdict, budget, task, reactor, locals } = context;
@@ -130,7 +151,7 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
     let error: unknown;
     let failed = false;
     try {
-      value = this.#poll();
+      value = this.poll();
     } catch (thrown) {
       failed = true;
       error = thrown;
@@ -150,12 +171,12 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
       return;
     }
     this.scheduler.release(this);
-    if (failed) microtask(() => this.#settle(error, false));
-    else microtask(() => this.#settle(value, true));
+    if (failed) microtask(() => this.settle(error, false));
+    else microtask(() => this.settle(value, true));
   }
 
   /** Polls in the scope of the function that awaits, on its budget. */
-  #poll(): unknown {
+  private poll(): unknown {
     const scope = this.scope;
     context.waker = this;
     context.task = scope.task;
@@ -178,7 +199,7 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
     let value: unknown;
     let ok = true;
     try {
-      value = this.#poll();
+      value = this.poll();
     } catch (error) {
       value = error;
       ok = false;
@@ -187,7 +208,7 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
     if (ok && value === PENDING) return UNIT_PENDING;
     this.scope.unlink(this);
     this.handle = -1;
-    this.#settle(value, ok);
+    this.settle(value, ok);
     return UNIT_DONE;
   }
 
@@ -205,15 +226,15 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
     } catch (error) {
       reason = error;
     }
-    this.#settle(reason, false);
+    this.settle(reason, false);
   }
 
-  #giveUp(reason: unknown): void {
+  private giveUp(reason: unknown): void {
     drop(this.future);
-    this.#settle(reason, false);
+    this.settle(reason, false);
   }
 
-  #settle(value: unknown, ok: boolean): void {
+  private settle(value: unknown, ok: boolean): void {
     if (hasAsyncContext) {
       const { scope, locals } = context;                   // a callback given to then() is code of the function, too
       context.scope = this.scope;
@@ -247,19 +268,19 @@ let freeBudget = COOP_BUDGET;
 
 /** An await outside of any runtime: works without one, for everything that needs none. */
 class FreeAwait extends Await implements Waker {
-  #isQueued = false;
-  #isDone = false;
+  private isQueued = false;
+  private isDone = false;
 
   wake(): void {
-    if (this.#isQueued || this.#isDone) return;
-    this.#isQueued = true;
+    if (this.isQueued || this.isDone) return;
+    this.isQueued = true;
     microtask(() => this.run());
   }
 
   start(): void {
     if (freeBudget > 0) this.run();
     else {
-      this.#isQueued = true;
+      this.isQueued = true;
       macrotask(() => {
         freeBudget = COOP_BUDGET;
         this.run();
@@ -268,7 +289,7 @@ class FreeAwait extends Await implements Waker {
   }
 
   run(): void {
-    this.#isQueued = false;
+    this.isQueued = false;
     const outer = context.waker;
     const outerUnit = context.unit;
     context.waker = this;
@@ -288,7 +309,7 @@ class FreeAwait extends Await implements Waker {
       freeBudget = COOP_BUDGET;                            // it waits for the host or a runtime: others get turns
       return;
     }
-    this.#isDone = true;
+    this.isDone = true;
     microtask(() => (ok ? this.fulfil(value) : this.fail(value)));
   }
 }
