@@ -41,6 +41,10 @@ class Wait extends Waiter<BarrierWaitResult> {
     this.#gate = gate;
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   poll(waker: Waker): BarrierWaitResult | typeof PENDING {
     const gate = this.#gate;
     if (this.#generation === OVER) completed();

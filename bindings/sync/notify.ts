@@ -86,6 +86,10 @@ class NotifiedFuture extends Waiter<void> implements Notified {
     return this.#check();
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   poll(waker: Waker): void | typeof PENDING {
     if (!proceed(waker)) return PENDING;
     if (this.#check()) return undefined;

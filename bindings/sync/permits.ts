@@ -86,6 +86,10 @@ export abstract class Take<T, P extends Permits = Permits> extends Operation<T> 
   /** The permits are the caller's: the guard for them. */
   protected abstract taken(permits: P): T;
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   poll(waker: Waker): T | typeof PENDING {
     const permits = this.#permits;
     if (permits === null) completed();

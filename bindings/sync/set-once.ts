@@ -20,6 +20,10 @@ class Wait<T> extends Waiter<T> {
     this.#slot = slot;
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   poll(waker: Waker): T | typeof PENDING {
     const slot = this.#slot;
     if (this.#isOver) completed();

@@ -95,6 +95,10 @@ class Cancelled extends Waiter<void> {
     this.#node = node;
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   poll(waker: Waker): void | typeof PENDING {
     const node = this.#node;
     if (this.#isOver) completed();

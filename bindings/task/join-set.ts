@@ -100,6 +100,10 @@ class JoinNext<T> extends Waiter<Joined<T> | undefined> {
     this.wakeUp();
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   poll(waker: Waker): Joined<T> | undefined | typeof PENDING {
     const members = this.#members;
     if (this.#isOver) completed();

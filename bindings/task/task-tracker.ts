@@ -85,6 +85,10 @@ class Wait extends Operation<void> {
     this.#wasDone = count.isDone;
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   poll(waker: Waker): void | typeof PENDING {
     if (this.#wasDone) return undefined;
     if (this.#lastExit.poll(waker) !== PENDING) return undefined;
