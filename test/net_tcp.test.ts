@@ -388,6 +388,21 @@ describe("faults", () => {
     peer.destroy();
   });
 
+  test("a reset that follows the end leaves the end to the reader and fails the writer", async () => {
+    const [stream, peer] = await withBarePeer();
+    peer.end("bye");
+    expect(text(await stream.readToEnd())).toBe("bye");
+    peer.resetAndDestroy();
+    await errorOf(async () => {
+      for (;;) {
+        await stream.write(bytes("x"));
+        await sleep(1);
+      }
+    });
+    expect(await stream.read(new Uint8Array(1))).toBe(0);
+    stream.close();
+  });
+
   test("writing to a peer that is gone fails with the host's code", async () => {
     const [stream, peer] = await withBarePeer();
     peer.destroy();

@@ -10,6 +10,7 @@ import { lazy } from "../task/lazy.ts";
 import { operand } from "../task/promise.ts";
 import { checkReader } from "./buf-reader.ts";
 import { checkWriter, wroteNothing } from "./buf-writer.ts";
+import { ByteStream, WriteHalf } from "./byte-stream.ts";
 import type { Reader, Writer } from "./io.ts";
 
 const BUFFER_BYTES = 65_536;
@@ -24,7 +25,7 @@ class Copy extends Operation<number> {
   #hasEnded = false;
   #isDirty = false;
   #reading: Future<number> | undefined;
-  #writing: Future<number> | undefined;
+  #writing: Future<number | void> | undefined;
   #flushing: Future<void> | undefined;
 
   constructor(reader: Reader, writer: Writer) {
@@ -65,15 +66,23 @@ class Copy extends Operation<number> {
   }
 
   #write(waker: Waker): boolean {
-    this.#writing ??= operand("writer.write()", this.#writer.write((this.#buffer as Uint8Array).subarray(this.#start, this.#end)));
-    const count = this.#writing.poll(waker);
-    if (count === PENDING) return false;
+    this.#writing ??= this.#startWrite((this.#buffer as Uint8Array).subarray(this.#start, this.#end));
+    const result = this.#writing.poll(waker);
+    if (result === PENDING) return false;
     this.#writing = undefined;
+    const count = typeof result === "number" ? result : this.#end - this.#start;
     if (count === 0) throw wroteNothing();
     this.#start += count;
     this.#total += count;
     this.#isDirty = true;
     return true;
+  }
+
+  /** Our own streams take all at once, without the copy that lets a `write` be dropped. */
+  #startWrite(bytes: Uint8Array): Future<number | void> {
+    const writer = this.#writer;
+    if (writer instanceof ByteStream || writer instanceof WriteHalf) return writer.writeAll(bytes);
+    return operand("writer.write()", writer.write(bytes));
   }
 
   #flush(waker: Waker): boolean {

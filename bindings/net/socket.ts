@@ -18,7 +18,7 @@
 //   #queued   bytes in #chunks, at most READ_LIMIT and one chunk more
 //   isStopped the host was told to stop reading
 //
-// Order of the answers to a read: bytes that came, then the failure, then the end.
+// Order of the answers to a read: bytes that came, then the end if it came, then the failure.
 
 import type { Socket } from "node:net";
 import { OptionError } from "../errors.ts";
@@ -162,8 +162,9 @@ export class SocketEndpoint implements Endpoint {
   #copy(into: Uint8Array, at: number): number {
     if (this.#isClosed) throw closedError("cannot read: the stream was closed");
     if (this.#queued === 0) {
+      if (this.#hasEnded) return 0;                        // a reset after the end is the writer's trouble
       if (this.#failure !== undefined) throw this.#failure;
-      return this.#hasEnded ? 0 : NOTHING;
+      return NOTHING;
     }
     let count = 0;
     const room = into.length - at;
