@@ -87,9 +87,9 @@ test("aborted tasks that wait leave nothing behind", async () => {
     runtime.enter(() => {
       for (let i = 0; i < count; i += 100) {
         const handles = Array.from({ length: 100 }, () => tracker.spawn(wait));
-        runtime.drive();
+        runtime.drive({ ms: Infinity });
         for (const handle of handles) handle.abort();
-        runtime.drive();
+        runtime.drive({ ms: Infinity });
       }
     });
   };
