@@ -11,7 +11,7 @@ import { context, FINISHED, type Future, isFuture, Operation, PENDING, type Susp
 import { UNIT_YIELD, UNLIMITED } from "../limits.ts";
 import { lazy } from "./lazy.ts";
 import { YIELD_LENT, YIELD_TAKEN } from "./flags.ts";
-import { Task } from "./task.ts";
+import type { Task } from "./task.ts";
 
 class Yield extends Operation<void> {
   #isTaken = false;

@@ -91,6 +91,27 @@ const programs = {
     return { frames, drives };
   },
 
+  /** What the page gets done in a second beside a task that yields for ever. */
+  async fair() {
+    const runtime = new Runtime();
+    const busy = runtime.spawn(function* () { for (;;) yield* yieldNow(); });
+    const seen = { frames: 0, timers: 0, messages: 0 };
+    let isOver = false;
+    const frame = () => { seen.frames++; if (!isOver) requestAnimationFrame(frame); };
+    const tick = () => { seen.timers++; if (!isOver) setTimeout(tick, 10); };
+    const channel = new MessageChannel();
+    channel.port1.onmessage = () => { seen.messages++; if (!isOver) channel.port2.postMessage(0); };
+    frame();
+    tick();
+    channel.port2.postMessage(0);
+    await runtime.run(async () => { await sleep(1000); });
+    isOver = true;
+    busy.abort();
+    channel.port1.close();
+    await runtime.shutdown();
+    return seen;
+  },
+
   /** A million ready tasks: how long the page was held, by its own account and by the gaps between its turns. */
   async slices() {
     const runtime = new Runtime({ timeSlice: 4, capacity: 1 << 20 });
