@@ -1,10 +1,10 @@
 // Compiles the guests of the tests: test/guests/<language> -> test/guests/fixtures. The results are committed, so that
 // `npm test` needs only npm; the lanes emcc, cpp and rust check, where the compilers are, that they come out the same.
 //
-//   node scripts/build-guests.mjs [--to folder] [emcc] [cpp] [rust]
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+//   node scripts/build-guests.mjs [emcc] [cpp] [rust]
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { basename, extname } from "node:path";
-import { at, findProgram, run } from "./lib.mjs";
+import { at, findProgram, put, run } from "./lib.mjs";
 
 const EMCC = ["-sMODULARIZE", "-sEXPORT_ES6", "-sUSE_ES6_IMPORT_META=0", "-sENVIRONMENT=web,worker", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=16MB", "-sALLOW_MEMORY_GROWTH", "-sMAXIMUM_MEMORY=256MB", "-sABORTING_MALLOC=0"];
 const TOKIWA_C = ["-I", at("bindings/c"), "-I", at("bindings/cpp"), "-isystem", at("bindings/cpp/compat"), "--js-library", at("bindings/c/tokiwa-lib.js"), "-sALLOW_TABLE_GROWTH"];
@@ -25,7 +25,8 @@ async function emcc(to) {
   const env = { NODE_PATH: "/usr/share/nodejs" };
   await must(findEmcc(), ["-O2", at("test/guests/c/guest.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-c.mjs`], { env });
   await must(findEmcc(), ["-x", "c++", "-std=c++20", "-O2", "-fno-exceptions", "-fno-rtti", at("test/guests/cpp/guest.cpp"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-cpp.mjs`], { env });
-  return ["guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm"];
+  await must(findEmcc(), ["-O2", at("examples/emscripten-page/particles.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/particles.mjs`], { env });
+  return ["particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm"];
 }
 
 async function cpp(to) {
@@ -63,6 +64,9 @@ export const COMPILERS = {
   rust: { build: rust, find: findRustc, missing: "no rustc 1.63 in .nodes/rust (.ci/run puts it there)" },
 };
 
+/** Where a file is committed. */
+export const homeOf = (file) => at(file.startsWith("particles.") ? "examples/emscripten-page" : "test/guests/fixtures", file);
+
 export async function buildGuests(names, to) {
   mkdirSync(to, { recursive: true });
   const files = [];
@@ -73,11 +77,13 @@ export async function buildGuests(names, to) {
 if (process.argv[1] === at("scripts/build-guests.mjs")) {
   const args = process.argv.slice(2);
   const names = args.filter((arg) => arg in COMPILERS);
-  const to = at("test/guests/fixtures");
-  if (args.includes("--clean")) rmSync(to, { recursive: true, force: true });
+  const to = at("build/guests");
   const wanted = names.length ? names : Object.keys(COMPILERS).filter((name) => existsSync(COMPILERS[name].find() ?? ""));
   try {
-    console.log((await buildGuests(wanted, to)).join("\n"));
+    for (const file of await buildGuests(wanted, to)) {
+      const bytes = readFileSync(`${to}/${file}`);
+      console.log(`${put(homeOf(file), new Uint8Array(bytes)) ? "written" : "as it was"} ${file}`);
+    }
   } catch (error) {
     console.error(error.message);
     process.exitCode = 1;

@@ -1,7 +1,7 @@
 // A lane that compiles the guests of one compiler anew and compares them with the committed fixtures.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { buildGuests, COMPILERS } from "./build-guests.mjs";
+import { buildGuests, COMPILERS, homeOf } from "./build-guests.mjs";
 import { at } from "./lib.mjs";
 
 export function guestLane(name) {
@@ -14,7 +14,7 @@ export function guestLane(name) {
       const folder = at("build/guests");
       const result = { passed: 0, failed: 0 };
       for (const file of await buildGuests([name], folder)) {
-        const fixture = at("test/guests/fixtures", file);
+        const fixture = homeOf(file);
         const same = existsSync(fixture) && readFileSync(fixture).equals(readFileSync(join(folder, file)));
         console.log(`${same ? "ok    " : "FAILED"} ${file} ${same ? "is what the committed one is" : "differs: node scripts/build-guests.mjs, and look at the change"}`);
         result[same ? "passed" : "failed"] += 1;

@@ -1,0 +1,74 @@
+// The page around particles.c: wakes the tasks once a frame, drives the runtime, draws, and plots how long that took.
+import { Runtime } from "../../dist/index.js";
+import { attach } from "../../dist/guest.js";
+import createParticles from "./particles.mjs";
+
+const TASKS = 100_000;
+const FRAMES = 240;
+const FRAME_MS = 1000 / 60;
+
+const element = (id) => document.getElementById(id);
+const show = (id, text) => {
+  element(id).textContent = text;
+};
+const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+/** The last frames as bars: the whole frame, and the drive's part of it. */
+function plot(context, frames, drives) {
+  const { width, height } = context.canvas;
+  const scale = height / (3 * FRAME_MS);
+  context.clearRect(0, 0, width, height);
+  const bar = width / FRAMES;
+  frames.forEach((ms, at) => {
+    context.fillStyle = "#8fb8a2";
+    context.fillRect(at * bar, height - ms * scale, bar - 0.5, ms * scale);
+    context.fillStyle = "#2c7a51";
+    context.fillRect(at * bar, height - drives[at] * scale, bar - 0.5, drives[at] * scale);
+  });
+  context.fillStyle = "#c0533b";
+  context.fillRect(0, height - FRAME_MS * scale, width, 1);
+}
+
+async function main() {
+  const runtime = new Runtime({ lane: "manual" });
+  const guest = await attach(runtime, createParticles, { name: "particles" });
+  const { _start, _wake_all, _render, _moves_get, _start_fetch } = guest.exports;
+  show("tasks", _start(TASKS).toLocaleString("en"));
+  const fetched = guest.task(_start_fetch());
+  void fetched.then((bytes) => show("fetched", `${bytes} bytes, awaited in C`));
+
+  const picture = element("picture").getContext("2d");
+  const chart = element("plot").getContext("2d");
+  const image = picture.createImageData(640, 360);
+  const frames = [];
+  const drives = [];
+  let last = performance.now();
+  while (frames.length < FRAMES) {
+    await new Promise((resolve) => requestAnimationFrame(resolve));
+    const now = performance.now();
+    frames.push(now - last);
+    last = now;
+    _wake_all();
+    while (runtime.drive({ ms: 50 }).more);
+    drives.push(performance.now() - now);
+    image.data.set(new Uint8ClampedArray(guest.exports.HEAPU8.buffer, _render(), image.data.length));
+    picture.putImageData(image, 0, 0);
+    plot(chart, frames, drives);
+    show("polls", _moves_get().toLocaleString("en"));
+    show("frame", `${median(frames).toFixed(1)} ms`);
+    show("drive", `${median(drives).toFixed(2)} ms, ${((median(drives) * 1e6) / TASKS).toFixed(0)} ns a task`);
+  }
+  await fetched;
+  if (_moves_get() < TASKS * FRAMES) throw new Error("a task was not polled in every frame");
+  guest.detach();
+}
+
+const status = element("status");
+try {
+  await main();
+  status.textContent = "done";
+  status.dataset.state = "done";
+} catch (error) {
+  status.textContent = String(error);
+  status.dataset.state = "failed";
+}
