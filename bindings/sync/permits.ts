@@ -131,10 +131,6 @@ export abstract class Take<T, P extends Permits = Permits> extends Operation<T> 
     return { done: true, value: this.taken(permits) };
   }
 
-  override get isRepollable(): boolean {
-    return true;
-  }
-
   override [Symbol.dispose](): void {
     const permits = this.#permits;
     const place = this.#place;
