@@ -23,9 +23,11 @@
 import type { Socket } from "node:net";
 import { OptionError } from "../errors.ts";
 import { startTimer, stopTimer } from "../host.ts";
+import { show } from "../options.ts";
 import type { Endpoint } from "./byte-stream.ts";
 import { Gate } from "./gate.ts";
 import { closedError, NOTHING, Read } from "./io.ts";
+import { need } from "./modules.ts";
 
 /** Bytes that may wait for a reader. Two of the host's reads, so that a reader that keeps up never stops it. */
 const READ_LIMIT = 131_072;
@@ -293,6 +295,21 @@ export class SocketEndpoint implements Endpoint {
     this.writeGate.open();
     return socket;
   }
+}
+
+/** Takes over a connected socket of the host, with what it has read already. */
+export function adopt(socket: Socket, what: string): SocketEndpoint {
+  const net = need("node:net", what);
+  if (!(socket instanceof net.Socket)) throw new OptionError(`socket must be a net.Socket, got ${show(socket)}`);
+  if (socket.destroyed || socket.connecting) throw new OptionError(`socket must be connected, got one that ${socket.destroyed ? "was destroyed" : "is connecting"}`);
+  socket.allowHalfOpen = true;
+  const early: Uint8Array[] = [];
+  for (let chunk: unknown; (chunk = socket.read()) !== null; ) early.push(typeof chunk === "string" ? new TextEncoder().encode(chunk) : (chunk as Uint8Array));
+  const endpoint = new SocketEndpoint(socket);
+  for (const chunk of early) endpoint.arrived(chunk);
+  if (socket.readableEnded) endpoint.arrived(null);
+  else socket._read(0);
+  return endpoint;
 }
 
 const EMPTY = new Uint8Array(0);

@@ -10,7 +10,7 @@ import { ByteStream } from "./byte-stream.ts";
 import { Connect } from "./connect.ts";
 import { Accept, Acceptor, Bind, connections } from "./listener.ts";
 import { need } from "./modules.ts";
-import { SocketEndpoint } from "./socket.ts";
+import { adopt, SocketEndpoint } from "./socket.ts";
 
 const NOWHERE: Addr = Object.freeze({ host: "", port: 0 });
 const MAX_KEEP_ALIVE_MS = 2_147_483_647;
@@ -66,17 +66,7 @@ export class TcpStream extends ByteStream {
 
   /** Takes over a connected `net.Socket`: its other listeners hear no more data. */
   static fromNode(socket: Socket): TcpStream {
-    const net = need("node:net", "TcpStream.fromNode()");
-    if (!(socket instanceof net.Socket)) throw new OptionError(`socket must be a net.Socket, got ${show(socket)}`);
-    if (socket.destroyed || socket.connecting) throw new OptionError(`socket must be connected, got one that ${socket.destroyed ? "was destroyed" : "is connecting"}`);
-    socket.allowHalfOpen = true;
-    const early: Uint8Array[] = [];
-    for (let chunk: unknown; (chunk = socket.read()) !== null; ) early.push(typeof chunk === "string" ? new TextEncoder().encode(chunk) : (chunk as Uint8Array));
-    const endpoint = new SocketEndpoint(socket);
-    for (const chunk of early) endpoint.arrived(chunk);
-    if (socket.readableEnded) endpoint.arrived(null);
-    else socket._read(0);
-    return new TcpStream(endpoint);
+    return new TcpStream(adopt(socket, "TcpStream.fromNode()"));
   }
 
   /** The `net.Socket`, with the bytes not read yet in it. This stream is closed by that, the socket is not. */

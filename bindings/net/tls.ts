@@ -78,6 +78,11 @@ export class TlsStream extends ByteStream {
     return this.#socket.getProtocol();
   }
 
+  /** Our own address; port 0 when it has none. */
+  get localAddr(): Addr {
+    return { host: this.#socket.localAddress ?? "", port: this.#socket.localPort ?? 0 };
+  }
+
   /** The peer's address; port 0 when it has none. */
   get peerAddr(): Addr {
     return { host: this.#socket.remoteAddress ?? "", port: this.#socket.remotePort ?? 0 };

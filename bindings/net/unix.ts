@@ -1,6 +1,6 @@
 // Unix sockets (and named pipes on Windows, where the host has them).
 
-import type { Server } from "node:net";
+import type { Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Future } from "../future.ts";
 import { checkBacklog, checkPath, type UnixAddr } from "./address.ts";
@@ -8,16 +8,20 @@ import { ByteStream } from "./byte-stream.ts";
 import { Connect } from "./connect.ts";
 import { Accept, Acceptor, Bind, connections } from "./listener.ts";
 import { need } from "./modules.ts";
-import { SocketEndpoint } from "./socket.ts";
+import { adopt, SocketEndpoint } from "./socket.ts";
 
 /** A connection over a Unix socket; reads and writes as `TcpStream` does. */
 export class UnixStream extends ByteStream {
-  readonly #path: string;
+  /** Our own path; "" on the connecting side, which has none. */
+  readonly localAddr: UnixAddr;
+  /** The peer's path; "" on the accepting side. */
+  readonly peerAddr: UnixAddr;
 
-  /** @internal use `connect()` or `accept()` */
-  constructor(endpoint: SocketEndpoint, path: string) {
+  /** @internal use `connect()`, `accept()` or `fromNode()` */
+  constructor(endpoint: SocketEndpoint, localPath: string, peerPath: string) {
     super(endpoint);
-    this.#path = path;
+    this.localAddr = { path: localPath };
+    this.peerAddr = { path: peerPath };
   }
 
   /**
@@ -31,14 +35,14 @@ export class UnixStream extends ByteStream {
     return new Connect(
       () => net.connect({ path, allowHalfOpen: true }),
       "connect",
-      (socket) => new UnixStream(new SocketEndpoint(socket), path),
+      (socket) => new UnixStream(new SocketEndpoint(socket), "", path),
       `a connection to ${path}`,
     );
   }
 
-  /** The path that the listener was bound to. */
-  get path(): string {
-    return this.#path;
+  /** Takes over a connected `net.Socket`: its other listeners hear no more data. Its paths are not known. */
+  static fromNode(socket: Socket): UnixStream {
+    return new UnixStream(adopt(socket, "UnixStream.fromNode()"), "", "");
   }
 
   /** The `net.Socket`, with the bytes not read yet in it. This stream is closed by that, the socket is not. */
@@ -54,7 +58,7 @@ export class UnixListener implements AsyncIterable<UnixStream>, Disposable {
 
   /** @internal use `bind()` */
   constructor(server: Server, path: string) {
-    this.#acceptor = new Acceptor(server, (socket) => new UnixStream(new SocketEndpoint(socket), path));
+    this.#acceptor = new Acceptor(server, (socket) => new UnixStream(new SocketEndpoint(socket), path, ""));
     this.#path = path;
   }
 
