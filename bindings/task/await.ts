@@ -151,7 +151,7 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
     let error: unknown;
     let failed = false;
     try {
-      value = this.poll();
+      value = this.pollFuture();
     } catch (thrown) {
       failed = true;
       error = thrown;
@@ -175,8 +175,8 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
     else microtask(() => this.settle(value, true));
   }
 
-  /** Polls in the scope of the function that awaits, on its budget. */
-  private poll(): unknown {
+  /** Polls in the scope of the function that awaits, on its budget. Not called `poll`: this is a promise, and no future. */
+  private pollFuture(): unknown {
     const scope = this.scope;
     context.waker = this;
     context.task = scope.task;
@@ -199,7 +199,7 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
     let value: unknown;
     let ok = true;
     try {
-      value = this.poll();
+      value = this.pollFuture();
     } catch (error) {
       value = error;
       ok = false;
