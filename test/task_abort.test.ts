@@ -262,8 +262,10 @@ describe("async functions", () => {
 
   test("suspended on a foreign promise it settles when it ends; every wait on us then rejects", () => run(async () => {
     const trace: string[] = [];
+    let release!: (value: unknown) => void;
+    const foreign = new Promise((resolve) => { release = resolve; });
     const handle = spawn(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await foreign;
       trace.push("foreign over");
       await sleep(1);
       trace.push("never");
@@ -272,18 +274,22 @@ describe("async functions", () => {
     handle.abort();
     await sleep(1);
     expect(handle.isFinished).toBe(false);
+    release(undefined);
     expect((await handle.result()).status).toBe("cancelled");
     expect(trace).toEqual(["foreign over"]);
   }));
 
   test("with detach the handle settles at once", () => run(async () => {
     let over = false;
-    const handle = spawn(async () => { await new Promise((resolve) => setTimeout(resolve, 30)); over = true; });
+    let release!: (value: unknown) => void;
+    const foreign = new Promise((resolve) => { release = resolve; });
+    const handle = spawn(async () => { await foreign; over = true; });
     await sleep(1);
     handle.abort("now", { detach: true });
     expect((await handle.result()).status).toBe("cancelled");
     expect(over).toBe(false);
-    await sleep(50);
+    release(undefined);
+    await sleep(5);
     expect(over).toBe(true);
   }));
 

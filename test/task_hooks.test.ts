@@ -110,6 +110,7 @@ forEachRuntime(({ fn, run }) => {
 
   test("currentTask() is right after every kind of wait, and in cleanup", () => run(function* () {
     let inFinally: unknown;
+    let isWaiting = false as boolean;
     const handle = spawn(fn(function* () {
       const ids = [currentTask().id];
       yield sleep(1);
@@ -119,13 +120,14 @@ forEachRuntime(({ fn, run }) => {
       yield new Promise((resolve) => setTimeout(resolve, 1));
       ids.push(currentTask().id);
       try {
+        isWaiting = true;
         yield sleep(1e9);
       } finally {
         inFinally = currentTask().id;
         expect(new Set(ids).size).toBe(1);
       }
     }));
-    yield sleep(30);
+    while (!isWaiting) yield sleep(1);
     handle.abort();
     expect((yield handle.result() as never)).toMatchObject({ status: "cancelled" });
     expect(inFinally).toBe(handle.id);
