@@ -3,7 +3,9 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { Runtime, sleep } from "tokiwa";
-import { loadC } from "./guests/load.ts";
+import { attach } from "tokiwa/guest";
+import { fixture, loadC } from "./guests/load.ts";
+import { hasJspi } from "./support/lanes.ts";
 
 describe("a budget (B1)", () => {
   test("1 000 000 ready tasks leave the host its turns", async () => {
@@ -53,6 +55,18 @@ describe("the end of a program (B4, B6)", () => {
 
   test("the process goes on after main, and exits when the last task ends", async () => {
     expect(await run("timer")).toEqual({ code: 0, output: "main has returned\nthe last task gave 107\n", errors: "" });
+  });
+
+  test("main may spawn before it returns, at -O3, and tasks go on after it", async () => {
+    await using runtime = new Runtime();
+    const { default: factory } = await import(new URL("guests/fixtures/guest-main.mjs", import.meta.url).href);
+    const guest = await attach(runtime, factory, { module: { wasmBinary: await fixture("guest-main.wasm"), printErr() {} } });
+    const call = guest.exports as Record<string, () => number>;
+    expect(call._spawned_get!()).toBeGreaterThanOrEqual(0);
+    await runtime.run(() => sleep(1));
+    expect(call._polls_get!()).toBe(5);
+    if (hasJspi) expect(await guest.task(call._nap!())).toBe(5);
+    else expect(call._nap!()).toBe(-10);
   });
 
   test("a program whose tasks nothing can wake ends silently, or fails loudly where that is asked for", async () => {
