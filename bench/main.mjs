@@ -53,6 +53,7 @@ async function findCases() {
   return found.filter(({ id }) => filters.length === 0 || filters.some((filter) => id.includes(filter)));
 }
 
+buildIfMissing();                                          // some cases import what is built
 const cases = await findCases();
 if (options.list) {
   for (const { id, one } of cases) console.log(`${id}: ${Object.keys(one.sides).join(", ")}`);
@@ -62,7 +63,6 @@ if (cases.length === 0) {
   console.error(`no case matches ${filters.join(", ")}; --list shows them`);
   process.exit(1);
 }
-buildIfMissing();
 installPeers();
 
 const where = situation(node);
