@@ -110,7 +110,6 @@ forEachRuntime(({ fn, run }) => {
 
   test("currentTask() is right after every kind of wait, and in cleanup", () => run(function* () {
     let inFinally: unknown;
-    let isWaiting = false;
     let isWaiting = false as boolean;
     const handle = spawn(fn(function* () {
       const ids = [currentTask().id];
