@@ -10,11 +10,10 @@
 // A cell goes FREE -> WAITING -> GRANTED | REFUSED, by whoever holds LOCK, and its waiter is notified, who frees it; or
 // WAITING -> LEFT by the waiter itself, and HEAD frees it in passing. Nobody takes a cell that is not free. Waiters look every CHECK_MS whether a holder has died.
 
-import { AcquireError, ContextError, TokiwaError, TryAcquireError } from "../errors.ts";
+import { AcquireError, ContextError, TryAcquireError } from "../errors.ts";
 import { context, Operation, PENDING, proceed, restore, type Reactor, type Waker } from "../future.ts";
 import { keepAlive, mayBlock, microtask, startTimer } from "../host.ts";
 import { inWorker, isDead, ownId } from "../workers/family.ts";
-import { canShare } from "../workers/transport.ts";
 
 const LOCK = 0;
 const PERMITS = 1;
@@ -47,12 +46,6 @@ const FULL = -1;
 const REFUSE = -2;
 /** Granted at once. */
 export const NOW = -3;
-
-export function needSharedMemory(what: string): void {
-  if (!canShare()) {
-    throw new TokiwaError("TOKIWA_NO_SHARED_MEMORY", `${what} needs SharedArrayBuffer, which a page has only with COOP and COEP headers`);
-  }
-}
 
 type WaitAsync = (words: Int32Array, index: number, value: number, ms: number) => { async: boolean; value: Promise<string> | string };
 const waitAsync = (Atomics as unknown as { waitAsync?: WaitAsync }).waitAsync;

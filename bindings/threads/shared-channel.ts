@@ -8,12 +8,17 @@
 // a thread that dies are given up; when the last is gone the channel is closed, and receivers drain it.
 
 import { type RecvError, SendError, TokiwaError, TryRecvError, TrySendError } from "../errors.ts";
-import { type Future, Operation, PENDING, type Waker } from "../future.ts";
+import { type Future, Operation, PENDING, type Suspend, type Waker } from "../future.ts";
 import { checkInteger } from "../options.ts";
 import { PACK, packablesExist, registerPackable } from "../workers/sendable.ts";
 import { decode, encode, type Encoded, NUMBER } from "./codec.ts";
 import { ownId } from "../workers/family.ts";
-import { needSharedMemory, NOW, pauseThread, Permits, Take } from "./permits.ts";
+import { mpsc } from "../sync/mpsc.ts";
+import { Semaphore } from "../sync/semaphore.ts";
+import { lazy } from "../task/lazy.ts";
+import { canShare } from "../workers/transport.ts";
+import { atHome, Client, connect, type Far, type Home, isPort, noSharedMemory, packFar, type Packed, remote } from "./far.ts";
+import { NOW, pauseThread, Permits, Take } from "./permits.ts";
 
 /** Bytes of messages that may lie in a channel, besides numbers and other primitives. */
 const BYTES = 1 << 22;
@@ -215,23 +220,27 @@ function checkSize({ bytes }: Encoded): void {
 
 /** The sending end of a shared channel. Passing it to another thread makes one more; close each. */
 export class SharedSender<T> implements Disposable {
-  readonly #channel: Channel;
+  readonly #channel!: Channel;
+  readonly #far: Far | undefined;
   #isOpen = true;
 
   /** @internal */
-  constructor(channel: Channel) {
+  constructor(channel: Channel | Far) {
     packablesExist();
-    this.#channel = channel;
+    if (channel instanceof Channel) this.#channel = channel;
+    else this.#far = channel;
   }
 
   /** Waits for room. Cancel safe: a dropped send has sent nothing. @throws {SendError} when closed */
   send(value: T): Future<void> {
     if (!this.#isOpen) throw new SendError(value);
+    if (this.#far !== undefined) return this.#far.ask("send", [value], () => undefined);
     return new Send(this.#channel, value);
   }
 
   /** @throws {TrySendError} `TOKIWA_FULL` | `TOKIWA_CLOSED`, with the value */
   trySend(value: T): void {
+    if (this.#far !== undefined) noSharedMemory("trySend()");
     const channel = this.#channel;
     if (!this.#isOpen || channel.isClosed) throw new TrySendError(value, "channel closed");
     const encoded = encode(value);
@@ -245,6 +254,7 @@ export class SharedSender<T> implements Disposable {
 
   /** Waits on this thread, which must be allowed to block. @throws {SendError} when closed */
   blockingSend(value: T): void {
+    if (this.#far !== undefined) noSharedMemory("blockingSend()");
     const channel = this.#channel;
     if (!this.#isOpen || channel.isClosed) throw new SendError(value);
     try {
@@ -258,6 +268,7 @@ export class SharedSender<T> implements Disposable {
   }
 
   clone(): SharedSender<T> {
+    if (this.#far !== undefined) return new SharedSender(remote(senderPort(this.#far)));
     this.#channel.addSender();
     return new SharedSender(this.#channel);
   }
@@ -266,18 +277,22 @@ export class SharedSender<T> implements Disposable {
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#channel.removeSender();
+    if (this.#far !== undefined) this.#far.tell("closeSender");
+    else this.#channel.removeSender();
   }
 
   get isClosed(): boolean {
+    if (this.#far !== undefined) noSharedMemory("isClosed");
     return this.#channel.isClosed;
   }
 
   get capacity(): number {
+    if (this.#far !== undefined) noSharedMemory("capacity");
     return this.#channel.slots.available;
   }
 
   get maxCapacity(): number {
+    if (this.#far !== undefined) noSharedMemory("maxCapacity");
     return this.#channel.state.capacity;
   }
 
@@ -286,7 +301,11 @@ export class SharedSender<T> implements Disposable {
   }
 
   /** @internal The one that is on its way is counted until it arrives. */
-  [PACK](): { type: string; state: unknown } {
+  [PACK](): Packed {
+    if (this.#far !== undefined) {
+      const port = senderPort(this.#far);
+      return { type: "sender", state: port, transfer: [port] };
+    }
     this.#channel.addSender();
     return { type: "sender", state: { ...this.#channel.state, from: ownId() } };
   }
@@ -294,22 +313,27 @@ export class SharedSender<T> implements Disposable {
 
 /** The receiving end of a shared channel; several receivers share the messages. */
 export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
-  readonly #channel: Channel;
+  readonly #channel!: Channel;
+  readonly #far: Far | undefined;
 
   /** @internal */
-  constructor(channel: Channel) {
+  constructor(channel: Channel | Far) {
     packablesExist();
-    this.#channel = channel;
+    if (channel instanceof Channel) this.#channel = channel;
+    else this.#far = channel;
   }
 
   /** The next message; `undefined` when every sender is closed and the channel drained. Cancel safe. */
   recv(): Future<T | undefined> {
+    const far = this.#far;
+    if (far !== undefined) return far.ask<T | undefined, T | undefined>("recv", [], (value) => value, (value) => far.tell("putBack", value));
     const channel = this.#channel;
     return new Take<T | undefined>(channel.items, 1, "a message of a shared channel", () => channel.take() as T, () => undefined, channel.checkSenders);
   }
 
   /** @throws {TryRecvError} `TOKIWA_EMPTY` | `TOKIWA_CLOSED` */
   tryRecv(): T {
+    if (this.#far !== undefined) noSharedMemory("tryRecv()");
     const { items } = this.#channel;
     if (items.request(1, false) !== NOW) {
       throw items.isClosed ? new TryRecvError("channel closed") : new TryRecvError("the channel is empty", "TOKIWA_EMPTY");
@@ -319,6 +343,7 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
 
   /** Waits on this thread, which must be allowed to block. */
   blockingRecv(): T | undefined {
+    if (this.#far !== undefined) noSharedMemory("blockingRecv()");
     try {
       this.#channel.items.takeBlocking(1, "blockingRecv()", this.#channel.checkSenders);
     } catch (error) {
@@ -330,10 +355,12 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
 
   /** No more sends; what is queued can still be received. */
   close(): void {
-    this.#channel.close();
+    if (this.#far !== undefined) this.#far.tell("close");
+    else this.#channel.close();
   }
 
   get isClosed(): boolean {
+    if (this.#far !== undefined) noSharedMemory("isClosed");
     return this.#channel.isClosed;
   }
 
@@ -342,6 +369,7 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
   }
 
   get length(): number {
+    if (this.#far !== undefined) noSharedMemory("length");
     return this.#channel.length;
   }
 
@@ -358,7 +386,8 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
   }
 
   /** @internal */
-  [PACK](): { type: string; state: unknown } {
+  [PACK](): Packed {
+    if (this.#far !== undefined) return packFar("receiver", this.#far);
     return { type: "receiver", state: this.#channel.state };
   }
 }
@@ -367,7 +396,6 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
  * A bounded channel between threads. Both ends travel as arguments; messages are cloned, numbers cost no allocation.
  *
  * @param capacity messages that may wait, 1 to 1 048 576; besides, 4 MB of bytes
- * @throws {TokiwaError} `TOKIWA_NO_SHARED_MEMORY`
  * @example
  * const [tx, rx] = sharedChannel(16);
  * thread.exec(async (tx) => { await tx.send(1); tx.close(); }, tx); tx.close();
@@ -375,7 +403,7 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
  */
 export function sharedChannel<T>(capacity: number): [SharedSender<T>, SharedReceiver<T>] {
   checkInteger("capacity", capacity, 1, MAX_CAPACITY);
-  needSharedMemory("sharedChannel()");
+  if (!canShare()) return channelHome<T>(capacity);
   const words = (count: number): SharedArrayBuffer => new SharedArrayBuffer(count);
   const channel = new Channel({
     capacity,
@@ -391,9 +419,50 @@ export function sharedChannel<T>(capacity: number): [SharedSender<T>, SharedRece
   return [new SharedSender<T>(channel), new SharedReceiver<T>(channel)];
 }
 
-registerPackable("sender", (state: State) => {
+/** Without shared memory: a channel of this thread, and each sender a client of its own with a sender of its own. */
+function channelHome<T>(capacity: number): [SharedSender<T>, SharedReceiver<T>] {
+  const [first, rx] = mpsc<unknown>(capacity);
+  const turn = new Semaphore(1);
+  const returned: unknown[] = [];
+  const receive = function* (): Generator<Suspend, unknown, unknown> {
+    const permit = yield* turn.acquire();
+    try {
+      return returned.length > 0 ? returned.shift() : yield* rx.recv();
+    } finally {
+      permit.release();
+    }
+  };
+  const receiver: Home = {
+    recv: () => lazy(receive),
+    putBack: (_client, value: unknown) => {
+      if (value !== undefined) returned.push(value);       // its wait was dropped as it came
+    },
+    close: () => rx.close(),
+  };
+  const senderHome = (tx: ReturnType<typeof first.clone>): Home => ({
+    send: (_client, value: unknown) => tx.send(value),
+    closeSender: () => tx.close(),
+    fork: () => {
+      const client = new Client();
+      const forked = tx.clone();
+      client.hold(() => forked.close());
+      return connect(atHome(senderHome(forked)), client);
+    },
+  });
+  return [new SharedSender<T>(atHome(senderHome(first))), new SharedReceiver<T>(atHome(receiver))];
+}
+
+/** A port for one more sender. Only home can make one at once: a copy of a copy goes through it. */
+function senderPort(far: Far): MessagePort {
+  const { home } = far;
+  if (home !== undefined) return (home["fork"] as (client: Client) => MessagePort)(new Client());
+  return connect(far);
+}
+
+registerPackable("sender", (state: State | MessagePort) => {
+  if (isPort(state)) return new SharedSender<unknown>(remote(state));
   const channel = new Channel(state);
   channel.senders.moveHold(state.from, ownId(), 1);
   return new SharedSender<unknown>(channel);
 });
-registerPackable("receiver", (state: State) => new SharedReceiver<unknown>(new Channel(state)));
+registerPackable("receiver", (state: State | MessagePort) => isPort(state) ? new SharedReceiver<unknown>(remote(state)) : new SharedReceiver<unknown>(new Channel(state)));

@@ -10,7 +10,10 @@ import { checkFunction } from "../options.ts";
 import { lazy } from "../task/lazy.ts";
 import { PACK, packablesExist, registerPackable } from "../workers/sendable.ts";
 import { decode, encode, NUMBER } from "./codec.ts";
-import { needSharedMemory, Permits, Take } from "./permits.ts";
+import { Semaphore } from "../sync/semaphore.ts";
+import { canShare } from "../workers/transport.ts";
+import { atHome, type Far, type Home, isPort, Mapped, noSharedMemory, packFar, type Packed, remote } from "./far.ts";
+import { Permits, Take } from "./permits.ts";
 
 // value: [kind u32, length u32, number f64, bytes...]
 const HEADER = 16;
@@ -55,25 +58,31 @@ function closed(): never {
 /**
  * A fair lock for several threads. Pass it as an argument; every copy is the same lock, and the value travels with it.
  *
- * When a thread dies that holds it, the lock is released with the value it was taken with. Needs SharedArrayBuffer.
+ * When a thread dies that holds it, the lock is released with the value it was taken with. Without SharedArrayBuffer it
+ * lives on the thread that made it; there only `lock()` and `withLock()` work.
  *
  * @example
  * const counter = new SharedMutex(0);
  * await pool.exec(async (counter) => { using guard = await counter.lock(); guard.value++; }, counter);
  */
 export class SharedMutex<T = undefined> {
-  readonly #permits: Permits;
-  readonly #data: Growable;
-  #words: Int32Array;
-  #float: Float64Array;
+  readonly #permits!: Permits;
+  readonly #data!: Growable;
+  readonly #words!: Int32Array;
+  readonly #float!: Float64Array;
+  /** Without shared memory: the lock at home. */
+  readonly #far: Far | undefined;
 
   /**
    * @param value anything that can be cloned, at most 16 MB as bytes
-   * @throws {TokiwaError} `TOKIWA_NO_SHARED_MEMORY`, or `TOKIWA_NOT_CLONEABLE`
+   * @throws {TokiwaError} `TOKIWA_NOT_CLONEABLE`
    */
   constructor(value?: T) {
     packablesExist();
-    needSharedMemory("SharedMutex");
+    if (farGiven !== undefined || !canShare()) {
+      this.#far = farGiven ?? atHome(mutexHome(structuredClone(value)));
+      return;
+    }
     this.#permits = new Permits(given?.words ?? 1);
     this.#data = given?.data ?? newBuffer();
     this.#words = new Int32Array(this.#data, 0, 2);
@@ -119,17 +128,28 @@ export class SharedMutex<T = undefined> {
 
   /** Waits for the lock, first come, first served. Cancel safe. */
   lock(): Future<SharedMutexGuard<T>> {
+    const far = this.#far;
+    if (far !== undefined) {
+      return far.ask<[number, T], SharedMutexGuard<T>>(
+        "lock",
+        [],
+        ([token, value]) => new SharedMutexGuard(far.home === undefined ? value : structuredClone(value), (changed) => far.tell("unlock", token, far.home === undefined ? changed : structuredClone(changed))),
+        ([token]) => far.tell("release", token),
+      );
+    }
     return new Take(this.#permits, 1, "a SharedMutex", () => this.#guard(), closed);
   }
 
   /** @throws {TryLockError} `TOKIWA_LOCKED` */
   tryLock(): SharedMutexGuard<T> {
+    if (this.#far !== undefined) noSharedMemory("tryLock()");
     if (!this.#permits.tryTake(1)) throw new TryLockError();
     return this.#guard();
   }
 
   /** Waits on this thread, which must be allowed to block. */
   blockingLock(): SharedMutexGuard<T> {
+    if (this.#far !== undefined) noSharedMemory("blockingLock()");
     this.#permits.takeBlocking(1, "blockingLock()");
     return this.#guard();
   }
@@ -148,11 +168,13 @@ export class SharedMutex<T = undefined> {
   }
 
   get isLocked(): boolean {
+    if (this.#far !== undefined) noSharedMemory("isLocked");
     return this.#permits.available === 0;
   }
 
   /** @internal */
-  [PACK](): { type: string; state: unknown } {
+  [PACK](): Packed {
+    if (this.#far !== undefined) return packFar("mutex", this.#far);
     return { type: "mutex", state: { words: this.#permits.words, data: this.#data } };
   }
 }
@@ -163,11 +185,26 @@ interface State {
 }
 let given: State | undefined;
 
-registerPackable("mutex", (state: State) => {
-  given = state;
+let farGiven: Far | undefined;
+
+registerPackable("mutex", (state: State | MessagePort) => {
+  if (isPort(state)) farGiven = remote(state);
+  else given = state;
   try {
     return new SharedMutex<unknown>();
   } finally {
-    given = undefined;
+    given = farGiven = undefined;
   }
 });
+
+function mutexHome(value: unknown): Home {
+  const lock = new Semaphore(1);
+  return {
+    lock: (client) => new Mapped(lock.acquire(), (permit) => [client.hold(() => permit.release()), value]),
+    unlock: (client, token: number, changed: unknown) => {
+      value = changed;
+      client.release(token);
+    },
+    release: (client, token: number) => client.release(token),
+  };
+}

@@ -5,7 +5,12 @@ import type { Future } from "../future.ts";
 import { checkInteger } from "../options.ts";
 import { PACK, packablesExist, registerPackable } from "../workers/sendable.ts";
 import { lazy } from "../task/lazy.ts";
-import { needSharedMemory, Permits, SPARE, Take } from "./permits.ts";
+import { Barrier } from "../sync/barrier.ts";
+import { Notify } from "../sync/notify.ts";
+import { Semaphore } from "../sync/semaphore.ts";
+import { canShare } from "../workers/transport.ts";
+import { atHome, type Far, type Home, isPort, Mapped, noSharedMemory, packFar, type Packed, remote } from "./far.ts";
+import { Permits, SPARE, Take } from "./permits.ts";
 
 /** Most permits a semaphore may have. */
 const MAX_PERMITS = 0x3fffffff;
@@ -14,13 +19,19 @@ function closed(): never {
   throw new AcquireError();
 }
 
+/** Where permits go back to. */
+interface Lender {
+  release(count: number): void;
+  forget(count: number): void;
+}
+
 /** Permits of a `SharedSemaphore`, to be given back. */
 export class SharedPermit implements Disposable {
-  readonly #permits: Permits;
+  readonly #permits: Lender;
   #count: number;
 
   /** @internal */
-  constructor(permits: Permits, count: number) {
+  constructor(permits: Lender, count: number) {
     this.#permits = permits;
     this.#count = count;
   }
@@ -51,26 +62,23 @@ export class SharedPermit implements Disposable {
 /**
  * A fair semaphore for several threads. Pass it as an argument; every copy is the same semaphore.
  *
- * What a thread holds when it dies is given back. Needs SharedArrayBuffer.
+ * What a thread holds when it dies is given back. Without SharedArrayBuffer it lives on the thread that made it.
  *
  * @example
  * const gate = new SharedSemaphore(2);
  * await pool.exec(async (gate) => { using permit = await gate.acquire(); }, gate);
  */
 export class SharedSemaphore {
-  readonly #permits: Permits;
+  readonly #permits!: Permits;
+  readonly #far: Far | undefined;
   static readonly MAX_PERMITS: number = MAX_PERMITS;
 
-  /** @throws {TokiwaError} `TOKIWA_NO_SHARED_MEMORY` */
   constructor(permits: number) {
     packablesExist();
-    if ((permits as unknown) instanceof Int32Array) {
-      this.#permits = new Permits(permits);
-      return;
-    }
     checkInteger("permits", permits, 0, MAX_PERMITS);
-    needSharedMemory("SharedSemaphore");
-    this.#permits = new Permits(permits);
+    if (given instanceof Int32Array) this.#permits = new Permits(given);
+    else if (farGiven !== undefined || !canShare()) this.#far = farGiven ?? atHome(semaphoreHome(permits));
+    else this.#permits = new Permits(permits);
   }
 
   /** Waits for a permit, first come, first served. Cancel safe. @throws {AcquireError} once closed */
@@ -80,6 +88,11 @@ export class SharedSemaphore {
 
   acquireMany(count: number): Future<SharedPermit> {
     checkInteger("count", count, 0, MAX_PERMITS);
+    const far = this.#far;
+    if (far !== undefined) {
+      const lender = (token: number): Lender => ({ release: () => far.tell("release", token), forget: () => far.tell("forget", token) });
+      return far.ask<number, SharedPermit>("acquire", [count], (token) => new SharedPermit(lender(token), count), (token) => far.tell("release", token));
+    }
     return new Take(this.#permits, count, "a permit of a SharedSemaphore", () => new SharedPermit(this.#permits, count), closed);
   }
 
@@ -90,6 +103,7 @@ export class SharedSemaphore {
 
   tryAcquireMany(count: number): SharedPermit {
     checkInteger("count", count, 0, MAX_PERMITS);
+    if (this.#far !== undefined) noSharedMemory("tryAcquire()");
     if (this.#permits.isClosed) throw new TryAcquireError("TOKIWA_CLOSED", "semaphore closed");
     if (!this.#permits.tryTake(count)) throw new TryAcquireError("TOKIWA_NO_PERMITS", `no ${count} permits are free`);
     return new SharedPermit(this.#permits, count);
@@ -98,85 +112,104 @@ export class SharedSemaphore {
   /** Waits on this thread, which must be allowed to block. */
   blockingAcquire(count = 1): SharedPermit {
     checkInteger("count", count, 0, MAX_PERMITS);
+    if (this.#far !== undefined) noSharedMemory("blockingAcquire()");
     this.#permits.takeBlocking(count, "blockingAcquire()");
     return new SharedPermit(this.#permits, count);
   }
 
   addPermits(count: number): void {
+    if (this.#far !== undefined) {
+      this.#far.tell("add", checkInteger("count", count, 0, MAX_PERMITS));
+      return;
+    }
     checkInteger("count", count, 0, MAX_PERMITS - this.availablePermits);
     this.#permits.release(count, 0);
   }
 
   /** Everyone who waits, and who comes later, gets an `AcquireError`. */
   close(): void {
-    this.#permits.close();
+    if (this.#far !== undefined) this.#far.tell("close");
+    else this.#permits.close();
   }
 
   get availablePermits(): number {
+    if (this.#far !== undefined) noSharedMemory("availablePermits");
     return this.#permits.available;
   }
 
   get isClosed(): boolean {
+    if (this.#far !== undefined) noSharedMemory("isClosed");
     return this.#permits.isClosed;
   }
 
   /** @internal */
-  [PACK](): { type: string; state: unknown } {
+  [PACK](): Packed {
+    if (this.#far !== undefined) return packFar("semaphore", this.#far);
     return { type: "semaphore", state: this.#permits.words };
   }
 }
 
-/** Wakes waiters on any thread. `notifyOne()` without a waiter is kept for the next one. Needs SharedArrayBuffer. */
+/** Wakes waiters on any thread. `notifyOne()` without a waiter is kept for the next one. Without SharedArrayBuffer it lives on the thread that made it. */
 export class SharedNotify {
-  readonly #permits: Permits;
+  readonly #permits!: Permits;
+  readonly #far: Far | undefined;
 
-  /** @throws {TokiwaError} `TOKIWA_NO_SHARED_MEMORY` */
   constructor() {
     packablesExist();
-    needSharedMemory("SharedNotify");
-    this.#permits = new Permits(given ?? 0, false);
+    if (farGiven !== undefined || !canShare()) this.#far = farGiven ?? atHome(notifyHome());
+    else this.#permits = new Permits((given as Int32Array | undefined) ?? 0, false);
   }
 
   /** Waits for a notification; its place in the queue is that of its first poll. Cancel safe. */
   notified(): Future<void> {
+    const far = this.#far;
+    if (far !== undefined) return far.ask("notified", [], () => undefined, () => far.tell("one"));
     return new Take(this.#permits, 1, "a SharedNotify", () => undefined, closed);
   }
 
   blockingNotified(): void {
+    if (this.#far !== undefined) noSharedMemory("blockingNotified()");
     this.#permits.takeBlocking(1, "blockingNotified()");
   }
 
   notifyOne(): void {
-    this.#permits.signal(false);
+    if (this.#far !== undefined) this.#far.tell("one");
+    else this.#permits.signal(false);
   }
 
   notifyWaiters(): void {
-    this.#permits.signal(true);
+    if (this.#far !== undefined) this.#far.tell("all");
+    else this.#permits.signal(true);
   }
 
   /** @internal */
-  [PACK](): { type: string; state: unknown } {
+  [PACK](): Packed {
+    if (this.#far !== undefined) return packFar("notify", this.#far);
     return { type: "notify", state: this.#permits.words };
   }
 }
 
-/** Lets `n` waiters on any threads go on together; one of them is the leader. Needs SharedArrayBuffer. */
+/** Lets `n` waiters on any threads go on together; one of them is the leader. Without SharedArrayBuffer it lives on the thread that made it. */
 export class SharedBarrier {
   readonly #n: number;
   /** Rounds take turns: who comes back early must not take a place of the round before. */
-  readonly #gates: [Permits, Permits];
+  readonly #gates!: [Permits, Permits];
+  readonly #far: Far | undefined;
 
-  /** @throws {TokiwaError} `TOKIWA_NO_SHARED_MEMORY` */
   constructor(n: number) {
     packablesExist();
     this.#n = Math.max(1, checkInteger("n", n, 0, MAX_PERMITS));
-    needSharedMemory("SharedBarrier");
-    const gates = given as unknown as [Int32Array, Int32Array] | undefined;
+    if (farGiven !== undefined || !canShare()) {
+      this.#far = farGiven ?? atHome(barrierHome(this.#n));
+      return;
+    }
+    const gates = given as [Int32Array, Int32Array] | undefined;
     this.#gates = [new Permits(gates?.[0] ?? 0, false), new Permits(gates?.[1] ?? 0, false)];
   }
 
   /** Not cancel safe: who has come is counted. */
   wait(): Future<{ isLeader: boolean }> {
+    if (this.#far !== undefined) return this.#far.ask("wait", [], (result: { isLeader: boolean }) => result);
     return lazy(() => {
       const round = this.#arrive();
       if (round < 0) return { isLeader: true };
@@ -185,6 +218,7 @@ export class SharedBarrier {
   }
 
   blockingWait(): { isLeader: boolean } {
+    if (this.#far !== undefined) noSharedMemory("blockingWait()");
     const round = this.#arrive();
     if (round < 0) return { isLeader: true };
     (this.#gates[round & 1] as Permits).takeBlocking(1, "blockingWait()");
@@ -209,24 +243,50 @@ export class SharedBarrier {
   }
 
   /** @internal */
-  [PACK](): { type: string; state: unknown } {
+  [PACK](): Packed {
+    if (this.#far !== undefined) return packFar("barrier", this.#far);
     return { type: "barrier", state: [this.#n, this.#gates[0].words, this.#gates[1].words] };
   }
 }
 
 /** What the constructor being called rebuilds; undefined when it makes something new. */
-let given: Int32Array | undefined;
+let given: Int32Array | [Int32Array, Int32Array] | undefined;
+let farGiven: Far | undefined;
 
-function rebuild<T>(state: unknown, make: () => T): T {
-  given = state as Int32Array;
+function rebuild<T>(state: Int32Array | [Int32Array, Int32Array] | MessagePort, make: () => T): T {
+  if (isPort(state)) farGiven = remote(state);
+  else given = state;
   try {
     return make();
   } finally {
-    given = undefined;
+    given = farGiven = undefined;
   }
 }
 
-registerPackable("semaphore", (words: Int32Array) => new SharedSemaphore(words as unknown as number));
-registerPackable("notify", (words: Int32Array) => rebuild(words, () => new SharedNotify()));
-registerPackable("barrier", ([n, a, b]: [number, Int32Array, Int32Array]) => rebuild([a, b], () => new SharedBarrier(n)));
+registerPackable("semaphore", (state: Int32Array | MessagePort) => rebuild(state, () => new SharedSemaphore(0)));
+registerPackable("notify", (state: Int32Array | MessagePort) => rebuild(state, () => new SharedNotify()));
+registerPackable("barrier", (state: [number, Int32Array, Int32Array] | MessagePort) =>
+  isPort(state) ? rebuild(state, () => new SharedBarrier(1)) : rebuild([state[1], state[2]], () => new SharedBarrier(state[0])),
+);
 
+function semaphoreHome(permits: number): Home {
+  const semaphore = new Semaphore(permits);
+  return {
+    acquire: (client, count: number) =>
+      new Mapped(semaphore.acquireMany(count), (permit) => client.hold(() => permit.release())),
+    release: (client, token: number) => client.release(token),
+    forget: (client, token: number) => client.forget(token),
+    add: (_client, count: number) => semaphore.addPermits(count),
+    close: () => semaphore.close(),
+  };
+}
+
+function notifyHome(): Home {
+  const notify = new Notify();
+  return { notified: () => notify.notified(), one: () => notify.notifyOne(), all: () => notify.notifyWaiters() };
+}
+
+function barrierHome(n: number): Home {
+  const barrier = new Barrier(n);
+  return { wait: () => new Mapped(barrier.wait(), ({ isLeader }) => ({ isLeader })) };
+}

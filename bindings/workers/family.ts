@@ -15,11 +15,15 @@ let table: Int32Array | undefined;
 let own = 1;
 
 /** In a worker: what its parent has said. */
-export function joinFamily(given: Int32Array | undefined, id: number): void {
+export function joinFamily(given: Int32Array | undefined, id: number, lock: string | undefined): void {
+  lifeLock = lock;
   table = given;
   own = id;
   inWorker = true;
 }
+
+/** The Web Lock this worker of a page holds while it lives. */
+export let lifeLock: string | undefined;
 
 /** This thread serves jobs of a parent: plain functions in it may block. */
 export let inWorker = false;

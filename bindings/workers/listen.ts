@@ -49,7 +49,7 @@ function accept(data: unknown): void {
 
 async function serve(start: StartMessage): Promise<void> {
   inheritOrigin(start.origin);
-  joinFamily(start.family, start.member);
+  joinFamily(start.family, start.member, start.lock);
   const runtime = new Runtime();
   setDefaultRuntime(runtime);
   const side = new WorkerSide(runtime.scheduler, start);

@@ -32,6 +32,14 @@ describe("threads in a page", () => {
     });
   });
 
+  test.each([
+    ["isolated", "locked"],
+    ["plain", "TOKIWA_NO_SHARED_MEMORY"],
+  ] as const)("locks and channels between threads (%s page)", async (scenario, tryLock) => {
+    const { value } = await harness.run(scenario, "test/browser/pages/threads-shared.js");
+    expect(value).toEqual({ counter: 300, tryLock, semaphore: [1, 2, 3], leaders: 1, notified: true, sum: 19_900, released: "before" });
+  });
+
   test.each(["strict", "strict-isolated"] as const)("functions by URL and by name under the strict policy (%s page)", async (scenario) => {
     const { value } = await harness.run(scenario, "test/browser/pages/threads.js", { argument: { bySource: false }, allowProblems: true });
     expect(value).toEqual({ add: 3, blocked: "TOKIWA_EVAL_BLOCKED", many: 5050, exposed: 42 });
