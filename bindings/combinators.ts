@@ -73,14 +73,14 @@ class Join<T extends unknown[]> extends Operation<T> {
   }
 }
 
-/** Disposes of every branch that is left, also when one of them throws. */
+/** Disposes of every branch that is left, also when one of them throws. A future of somebody's own may have no dispose. */
 function disposeAll(branches: (Future<unknown> | undefined)[]): void {
   let failure: { error: unknown } | undefined;
   for (let at = 0; at < branches.length; at++) {
     const branch = branches[at];
     branches[at] = undefined;
     try {
-      branch?.[Symbol.dispose]();
+      branch?.[Symbol.dispose]?.();
     } catch (error) {
       failure ??= { error };
     }

@@ -2,7 +2,7 @@
 // After Tokio's rt_panic.rs.
 import { describe, expect, test, vi } from "vitest";
 import {
-  currentTask, future, fromEvent, fromPromise, type JoinHandle, lazy, OptionError, PENDING, run, Runtime, setDefaultRuntime, sleep, sleepUntil, spawn, taskBuilder, taskLocal,
+  currentTask, future, fromEvent, fromPromise, type JoinHandle, lazy, OptionError, PENDING, run, Runtime, select, setDefaultRuntime, sleep, sleepUntil, spawn, taskBuilder, taskLocal, timeout,
   TokiwaError, type Waker, yieldNow,
 } from "tokiwa";
 import { task } from "tokiwa/testing";
@@ -194,6 +194,19 @@ describe("from inside", () => {
     expect(await runtime.spawn(() => generator)).toBeInstanceOf(TypeError);
     expect(await runtime.spawn(() => "fine")).toBe("fine");
   });
+});
+
+test("a future of one's own without a dispose can be raced, timed out and aborted", async () => {
+  const bare = () => ({ poll: () => PENDING, then() {} }) as never;
+  await run(async () => {
+    expect((await select({ bare: bare(), soon: sleep(1) })).name).toBe("soon");
+    expect(await rejection(timeout(1, bare()))).toMatchObject({ code: "TOKIWA_ELAPSED" });
+    const handle = spawn(bare());
+    await sleep(1);
+    handle.abort();
+    expect((await handle.result()).status).toBe("cancelled");
+  });
+  task(bare()).drop();
 });
 
 describe("too late", () => {

@@ -82,7 +82,7 @@ export class Root implements Unit {
     context.reactor = this.scheduler;
     context.budget = COOP_BUDGET;
     try {
-      this.main[Symbol.dispose]();
+      this.main[Symbol.dispose]?.();
     } catch (thrown) {
       this.outcome = thrown;
     }

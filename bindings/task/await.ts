@@ -394,7 +394,7 @@ class OwnedFuture<T> extends Operation<T> {
   }
 
   override [Symbol.dispose](): void {
-    this.#inner[Symbol.dispose]();
+    this.#inner[Symbol.dispose]?.();
   }
 
   override describe(): string {

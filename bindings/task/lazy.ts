@@ -189,7 +189,7 @@ export class Lazy<T> extends Operation<T> {
     const state = this.#state;
     const body = this.#body;
     this.#end();
-    if (state === FUTURE) (body as Future<T>)[Symbol.dispose]();
+    if (state === FUTURE) (body as Future<T>)[Symbol.dispose]?.();
     else if (state === ASYNC) {
       this.#leave();
       this.#scope?.cancel(new JoinError("TOKIWA_CANCELLED", "the async block that waits here was dropped"));

@@ -42,7 +42,7 @@ class WithLocal<T> extends Operation<T> {
   }
 
   override [Symbol.dispose](): void {
-    this.#within(() => this.#inner[Symbol.dispose]());
+    this.#within(() => this.#inner[Symbol.dispose]?.());
   }
 
   override describe(): string {

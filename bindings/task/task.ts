@@ -342,7 +342,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
       if (!(body as RemoteBody).abort(error)) return UNIT_PENDING;
     } else if (kind === FUTURE) {
       try {
-        (body as Future<unknown>)[Symbol.dispose]();
+        (body as Future<unknown>)[Symbol.dispose]?.();
       } catch (thrown) {
         return this.settle(REJECTED, thrown);
       }
@@ -380,7 +380,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
       if ((flags & KIND) === ASYNC) {
         this.scheduler.hostPending--;
         (body as Scope).cancel(extra.error);
-      } else if ((flags & KIND) === FUTURE) (body as Future<unknown>)[Symbol.dispose]();
+      } else if ((flags & KIND) === FUTURE) (body as Future<unknown>)[Symbol.dispose]?.();
       else if ((flags & KIND) === REMOTE) (body as RemoteBody).abandon();
       else if ((flags & (KIND | CLEANING)) === GENERATOR) (body as Generator).return(undefined);   // how far it gets without waiting
     } catch {
@@ -396,7 +396,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     this.body = null;
     this.slot = error;
     this.flags = DONE | CANCELLED;
-    if (isFuture(body)) body[Symbol.dispose]();
+    if (isFuture(body)) body[Symbol.dispose]?.();
     return this;
   }
 

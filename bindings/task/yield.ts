@@ -117,7 +117,7 @@ class Unconstrained<T> extends Operation<T> {
   }
 
   override [Symbol.dispose](): void {
-    this.#inner[Symbol.dispose]();
+    this.#inner[Symbol.dispose]?.();
   }
 }
 

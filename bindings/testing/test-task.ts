@@ -43,7 +43,7 @@ export class TestTask<T> {
 
   /** Drops the future. */
   drop(): void {
-    this.#future[Symbol.dispose]();
+    this.#future[Symbol.dispose]?.();
   }
 }
 

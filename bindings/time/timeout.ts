@@ -44,14 +44,14 @@ class Timeout<T> extends Operation<T> {
     if (before > 0 && after <= 0) context.budget = after;
     if (elapsed === PENDING) return PENDING;
     this.#isOver = true;
-    this.#inner[Symbol.dispose]();
+    this.#inner[Symbol.dispose]?.();
     throw new TimeoutError();
   }
 
   override [Symbol.dispose](): void {
     this.#isOver = true;
     this.#limit[Symbol.dispose]();
-    this.#inner[Symbol.dispose]();
+    this.#inner[Symbol.dispose]?.();
   }
 
   override describe(): string {
