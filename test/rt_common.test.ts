@@ -500,7 +500,7 @@ describe("drive()", () => {
     await using runtime = new Runtime({ lane: "manual" });
     let polls = 0;
     runtime.spawn(function* () { for (;;) { polls++; yield* yieldNow(); } });
-    runtime.drive({ polls: 10 });
+    runtime.drive({ polls: 10, ms: 10_000 });
     expect(polls).toBe(10);
     runtime.drive({ polls: 0 });
     expect(polls).toBe(10);
