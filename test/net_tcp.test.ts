@@ -1,4 +1,4 @@
-import { createConnection } from "node:net";
+import { createConnection, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { byRef, join, run, Runtime, select, sleep, spawn, timeout, yieldNow, type Future } from "tokiwa";
 import { task } from "tokiwa/testing";
@@ -596,14 +596,14 @@ describe("conversions", () => {
     const [client, server] = await tcpPair();
     await client.writeAll(bytes("hello world"));
     await server.readExact(new Uint8Array(6));
-    const socket = server.toNode();
+    const socket = server.toNode<Socket>();
     const first = await new Promise<Buffer>((resolve) => socket.once("data", resolve));
     expect(first.toString()).toBe("world");
     socket.pause();
     expect((await errorOf(server.read(new Uint8Array(1)))).code).toBe("TOKIWA_CLOSED");
     await client.writeAll(bytes("again"));
     await sleep(10);
-    const stream = TcpStream.fromNode(socket as never);
+    const stream = TcpStream.fromNode(socket);
     const into = new Uint8Array(5);
     await stream.readExact(into);
     expect(text(into)).toBe("again");

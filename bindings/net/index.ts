@@ -12,6 +12,7 @@ export { lookupHost } from "./lookup.ts";
 export { ctrlC, type Signal, signal } from "./signal.ts";
 export { type TcpConnectOptions, TcpListener, TcpStream } from "./tcp.ts";
 export { type TlsAcceptOptions, type TlsConnectOptions, TlsStream } from "./tls.ts";
+export type { NodeSocket } from "./node-types.ts";
 export { UdpSocket } from "./udp.ts";
 export { UnixListener, UnixStream } from "./unix.ts";
 export { WebReader, webReadable, webWritable, WebWriter } from "./web-streams.ts";

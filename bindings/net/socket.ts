@@ -28,6 +28,7 @@ import type { Endpoint } from "./byte-stream.ts";
 import { Gate } from "./gate.ts";
 import { closedError, NOTHING, Read } from "./io.ts";
 import { need } from "./modules.ts";
+import type { NodeSocket } from "./node-types.ts";
 
 /** Bytes that may wait for a reader. Two of the host's reads, so that a reader that keeps up never stops it. */
 const READ_LIMIT = 131_072;
@@ -57,7 +58,7 @@ function onClose(this: Tapped): void {
 export class SocketEndpoint implements Endpoint {
   readonly readGate = new Gate(true);
   readonly writeGate = new Gate(true);
-  readonly socket: Socket;
+  readonly #socket: Socket;
   #chunks: Uint8Array[] = [];
   /** Index of the first chunk that is not used up. */
   #first = 0;
@@ -73,13 +74,17 @@ export class SocketEndpoint implements Endpoint {
   #lingerMs: number | undefined;
   #onFlushed: (() => void) | undefined;
 
-  constructor(socket: Socket) {
-    this.socket = socket;
+  constructor(given: NodeSocket) {
+    const socket = (this.#socket = given as Socket);
     (socket as Tapped)[ENDPOINT] = this;
     socket.push = push;
     socket.on("error", onError);
     socket.on("close", onClose);
     socket.unref();
+  }
+
+  get socket(): NodeSocket {
+    return this.#socket;
   }
 
   // ---- called by the host
@@ -92,7 +97,7 @@ export class SocketEndpoint implements Endpoint {
     if (chunk === null) {
       this.#hasEnded = true;
       this.#pushOn(null);
-      this.socket.resume();                                // lets the host see the end and clean up once both ends are done
+      this.#socket.resume();                                // lets the host see the end and clean up once both ends are done
       this.readGate.open();
       return false;
     }
@@ -110,7 +115,7 @@ export class SocketEndpoint implements Endpoint {
   }
 
   #pushOn(chunk: Uint8Array | null): boolean {
-    return (Object.getPrototypeOf(this.socket) as Socket).push.call(this.socket, chunk);
+    return (Object.getPrototypeOf(this.#socket) as Socket).push.call(this.#socket, chunk);
   }
 
   failed(error: Error): void {
@@ -154,7 +159,7 @@ export class SocketEndpoint implements Endpoint {
 
   #start(): void {
     this.#isStopped = false;
-    if (!this.socket.destroyed) this.socket._read(0);
+    if (!this.#socket.destroyed) this.#socket._read(0);
   }
 
   peek(into: Uint8Array): number {
@@ -202,7 +207,7 @@ export class SocketEndpoint implements Endpoint {
 
   put(bytes: Uint8Array, at: number): number {
     this.#checkWritable();
-    const { socket } = this;
+    const socket = this.#socket;
     if (socket.writableLength >= WRITE_LIMIT) return NOTHING;
     const count = Math.min(bytes.length - at, MAX_WRITE);
     if (count > 0) socket.write(bytes.slice(at, at + count), this.#flushed());
@@ -211,7 +216,7 @@ export class SocketEndpoint implements Endpoint {
 
   submit(bytes: Uint8Array | readonly Uint8Array[]): boolean {
     this.#checkWritable();
-    const { socket } = this;
+    const socket = this.#socket;
     if (bytes instanceof Uint8Array) {
       if (bytes.length > 0) socket.write(bytes, this.#flushed());
       return true;
@@ -229,7 +234,7 @@ export class SocketEndpoint implements Endpoint {
   }
 
   isThrough(): boolean {
-    if (this.socket.writableLength === 0 && this.#failure === undefined) return true;
+    if (this.#socket.writableLength === 0 && this.#failure === undefined) return true;
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#isClosed) throw closedError("cannot write: the stream was closed");
     return false;
@@ -238,8 +243,8 @@ export class SocketEndpoint implements Endpoint {
   finish(): void {
     if (this.#isShut || this.#isClosed) return;
     this.#isShut = true;
-    this.socket.end(() => {
-      this.#isFinished = this.socket.writableFinished;
+    this.#socket.end(() => {
+      this.#isFinished = this.#socket.writableFinished;
       this.writeGate.open();
     });
   }
@@ -261,7 +266,7 @@ export class SocketEndpoint implements Endpoint {
     this.#isClosed = this.#isShut = true;
     this.#chunks = [];
     this.#first = this.#offset = this.#queued = 0;
-    const { socket } = this;
+    const socket = this.#socket;
     const linger = this.#lingerMs;
     if (linger === 0) socket.resetAndDestroy();
     else {
@@ -277,8 +282,8 @@ export class SocketEndpoint implements Endpoint {
   }
 
   /** Gives the socket up as it was, with the bytes that nobody has read back in it. */
-  release(): Socket {
-    const { socket } = this;
+  release(): NodeSocket {
+    const socket = this.#socket;
     const rest = this.#chunks.slice(this.#first);
     if (this.#offset > 0) rest[0] = (rest[0] as Uint8Array).subarray(this.#offset);
     this.#isClosed = this.#isShut = true;
@@ -298,8 +303,9 @@ export class SocketEndpoint implements Endpoint {
 }
 
 /** Takes over a connected socket of the host, with what it has read already. */
-export function adopt(socket: Socket, what: string): SocketEndpoint {
+export function adopt(given: NodeSocket, what: string): SocketEndpoint {
   const net = need("node:net", what);
+  const socket = given as Socket;
   if (!(socket instanceof net.Socket)) throw new OptionError(`socket must be a net.Socket, got ${show(socket)}`);
   if (socket.destroyed || socket.connecting) throw new OptionError(`socket must be connected, got one that ${socket.destroyed ? "was destroyed" : "is connecting"}`);
   socket.allowHalfOpen = true;

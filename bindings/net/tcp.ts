@@ -1,7 +1,6 @@
 // TCP.
 
 import type { AddressInfo, Server, Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import { OptionError } from "../errors.ts";
 import type { Future } from "../future.ts";
 import { checkBoolean, checkDuration, checkOptions, show } from "../options.ts";
@@ -10,6 +9,7 @@ import { ByteStream } from "./byte-stream.ts";
 import { Connect } from "./connect.ts";
 import { Accept, Acceptor, Bind, connections } from "./listener.ts";
 import { need } from "./modules.ts";
+import type { NodeServer, NodeSocket } from "./node-types.ts";
 import { adopt, SocketEndpoint } from "./socket.ts";
 
 const NOWHERE: Addr = Object.freeze({ host: "", port: 0 });
@@ -41,7 +41,7 @@ export class TcpStream extends ByteStream {
   /** @internal use `connect()`, `accept()` or `fromNode()` */
   constructor(endpoint: SocketEndpoint) {
     super(endpoint);
-    this.#socket = endpoint.socket;
+    this.#socket = endpoint.socket as Socket;
   }
 
   /**
@@ -65,13 +65,13 @@ export class TcpStream extends ByteStream {
   }
 
   /** Takes over a connected `net.Socket`: its other listeners hear no more data. */
-  static fromNode(socket: Socket): TcpStream {
+  static fromNode(socket: NodeSocket): TcpStream {
     return new TcpStream(adopt(socket, "TcpStream.fromNode()"));
   }
 
   /** The `net.Socket`, with the bytes not read yet in it. This stream is closed by that, the socket is not. */
-  toNode(): Duplex {
-    return (this.endpoint as SocketEndpoint).release();
+  toNode<S = NodeSocket>(): S {
+    return (this.endpoint as SocketEndpoint).release() as S;
   }
 
   /** Sends small writes at once (true) or collects them for a round trip (false, the default). */
@@ -122,8 +122,8 @@ export class TcpListener implements AsyncIterable<TcpStream>, Disposable {
   readonly #localAddr: Addr;
 
   /** @internal use `bind()` */
-  constructor(server: Server) {
-    this.#acceptor = new Acceptor(server, (socket) => new TcpStream(new SocketEndpoint(socket)));
+  constructor(server: NodeServer) {
+    this.#acceptor = new Acceptor(server as Server, (socket) => new TcpStream(new SocketEndpoint(socket)));
     const { address, port } = server.address() as AddressInfo;
     this.#localAddr = { host: address, port };
   }

@@ -9,14 +9,33 @@ import { type Addr, checkAddr } from "./address.ts";
 import { ByteStream } from "./byte-stream.ts";
 import { Connect } from "./connect.ts";
 import { need } from "./modules.ts";
+import type { Pem } from "./node-types.ts";
 import { SocketEndpoint } from "./socket.ts";
 import { TcpStream } from "./tcp.ts";
 import { UnixStream } from "./unix.ts";
 
-/** What `tls.connect()` of the host takes (`ca`, `servername`, `ALPNProtocols`, ...), but for the address. */
-export type TlsConnectOptions = Omit<ConnectionOptions, "host" | "port" | "path" | "socket">;
-/** What a server of the host takes: `key` and `cert`, or `pfx`; `requestCert`, `ALPNProtocols`, ... */
-export type TlsAcceptOptions = TLSSocketOptions;
+/** Options of both sides; every other one of the host's `tls` module is passed on. */
+interface TlsOptions {
+  key?: Pem;
+  cert?: Pem;
+  /** Certificates to trust instead of the system's. */
+  ca?: Pem;
+  ALPNProtocols?: string[];
+  /** Default true: a certificate that cannot be verified is an error (of a client's only with `requestCert`). */
+  rejectUnauthorized?: boolean;
+  [option: string]: unknown;
+}
+
+/** What `tls.connect()` of the host takes, but for the address. */
+export interface TlsConnectOptions extends TlsOptions {
+  /** The name that the peer's certificate must have; default the host. */
+  servername?: string;
+}
+
+/** What a server of the host takes: `key` and `cert`, or `pfx`. */
+export interface TlsAcceptOptions extends TlsOptions {
+  requestCert?: boolean;
+}
 
 /** The end of one direction leaves the other open; the host's types leave this option out. */
 const HALF_OPEN: object = { allowHalfOpen: true };
@@ -39,11 +58,11 @@ export class TlsStream extends ByteStream {
    */
   static connect(addr: { host?: string; port: number } | TcpStream | UnixStream, options?: TlsConnectOptions): Future<TlsStream> {
     const tls = need("node:tls", "TlsStream.connect()");
-    const chosen = checkOptions<TlsConnectOptions>("tls", options);
+    const chosen = checkOptions<TlsConnectOptions>("tls", options) as ConnectionOptions;
     const isStream = isPlainStream(addr);
     const where = isStream ? {} : checkAddr(addr, "localhost");
     return new Connect(
-      () => tls.connect({ ...chosen, ...(isStream ? { socket: addr.toNode() as Socket } : where), ...HALF_OPEN }),
+      () => tls.connect({ ...chosen, ...(isStream ? { socket: addr.toNode<Socket>() } : where), ...HALF_OPEN }),
       "secureConnect",
       wrap,
       "a TLS handshake",
@@ -58,10 +77,10 @@ export class TlsStream extends ByteStream {
   static accept(stream: TcpStream | UnixStream, options: TlsAcceptOptions): Future<TlsStream> {
     const tls = need("node:tls", "TlsStream.accept()");
     if (!isPlainStream(stream)) throw new OptionError(`stream must be a TcpStream or a UnixStream, got ${show(stream)}`);
-    const chosen = checkOptions<TlsAcceptOptions>("tls", options);
+    const chosen = checkOptions<TlsAcceptOptions>("tls", options) as TLSSocketOptions;
     const secureContext = chosen.secureContext ?? tls.createSecureContext(chosen);
     return new Connect(
-      () => new tls.TLSSocket(stream.toNode() as Socket, { ...chosen, secureContext, isServer: true }),
+      () => new tls.TLSSocket(stream.toNode<Socket>(), { ...chosen, secureContext, isServer: true }),
       "secure",
       wrap,
       "a TLS handshake",

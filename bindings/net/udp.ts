@@ -9,6 +9,7 @@ import { type Addr, checkAddr, checkBytes, checkInto } from "./address.ts";
 import { Gate } from "./gate.ts";
 import { closedError, NOTHING } from "./io.ts";
 import { need } from "./modules.ts";
+import type { NodeDatagramSocket } from "./node-types.ts";
 
 const QUEUE_LIMIT = 1 << 20;
 /** What a queued datagram costs besides its bytes: empty ones must not pile up either. */
@@ -16,7 +17,7 @@ const DATAGRAM_COST = 128;
 
 interface Datagram {
   readonly bytes: Uint8Array;
-  readonly from: RemoteInfo;
+  readonly from: { readonly address: string; readonly port: number };
 }
 
 /**
@@ -29,8 +30,7 @@ interface Datagram {
  * await socket.sendTo(buffer.subarray(0, length), from);
  */
 export class UdpSocket implements Disposable {
-  /** @internal */
-  readonly socket: Socket;
+  readonly #socket: Socket;
   readonly #gate = new Gate(true);
   #queue: Datagram[] = [];
   #first = 0;
@@ -39,8 +39,8 @@ export class UdpSocket implements Disposable {
   #isClosed = false;
 
   /** @internal use `bind()` */
-  constructor(socket: Socket) {
-    this.socket = socket;
+  constructor(given: NodeDatagramSocket) {
+    const socket = (this.#socket = given as Socket);
     socket.on("message", (bytes: Uint8Array, from: RemoteInfo) => {
       const cost = bytes.length + DATAGRAM_COST;
       if (this.#queuedBytes + cost > QUEUE_LIMIT) return;
@@ -73,7 +73,7 @@ export class UdpSocket implements Disposable {
 
   /** @internal */
   connectNow(addr: Addr, done: (error?: Error) => void): void {
-    const { socket } = this;
+    const socket = this.#socket;
     this.checkOpen();
     try {
       socket.disconnect();
@@ -101,6 +101,11 @@ export class UdpSocket implements Disposable {
   /** As `recv()`, with the sender's address. */
   recvFrom(into: Uint8Array): Future<[number, Addr]> {
     return new UdpRecv<[number, Addr]>(this, checkInto(into), true);
+  }
+
+  /** @internal */
+  get socket(): NodeDatagramSocket {
+    return this.#socket;
   }
 
   /** @internal */
@@ -134,7 +139,7 @@ export class UdpSocket implements Disposable {
   /** Our own address; port 0 once it is closed. */
   get localAddr(): Addr {
     if (this.#isClosed) return { host: "", port: 0 };
-    const { address, port } = this.socket.address();
+    const { address, port } = this.#socket.address();
     return { host: address, port };
   }
 
@@ -144,7 +149,7 @@ export class UdpSocket implements Disposable {
     this.#isClosed = true;
     this.#queue = [];
     this.#first = 0;
-    this.socket.close();
+    this.#socket.close();
     this.#gate.open();
   }
 
@@ -248,7 +253,7 @@ class UdpSend extends Call<number> {
   protected start(): void {
     this.#socket.checkOpen();
     const done = (error: Error | null, sent: number): void => this.settle(error === null || error === undefined ? { value: sent } : { error });
-    const { socket } = this.#socket;
+    const socket = this.#socket.socket as Socket;
     if (this.#addr === undefined) socket.send(this.#bytes, done);
     else socket.send(this.#bytes, this.#addr.port, this.#addr.host, done);
   }

@@ -1,13 +1,13 @@
 // Unix sockets (and named pipes on Windows, where the host has them).
 
-import type { Server, Socket } from "node:net";
-import type { Duplex } from "node:stream";
+import type { Server } from "node:net";
 import type { Future } from "../future.ts";
 import { checkBacklog, checkPath, type UnixAddr } from "./address.ts";
 import { ByteStream } from "./byte-stream.ts";
 import { Connect } from "./connect.ts";
 import { Accept, Acceptor, Bind, connections } from "./listener.ts";
 import { need } from "./modules.ts";
+import type { NodeServer, NodeSocket } from "./node-types.ts";
 import { adopt, SocketEndpoint } from "./socket.ts";
 
 /** A connection over a Unix socket; reads and writes as `TcpStream` does. */
@@ -41,13 +41,13 @@ export class UnixStream extends ByteStream {
   }
 
   /** Takes over a connected `net.Socket`: its other listeners hear no more data. Its paths are not known. */
-  static fromNode(socket: Socket): UnixStream {
+  static fromNode(socket: NodeSocket): UnixStream {
     return new UnixStream(adopt(socket, "UnixStream.fromNode()"), "", "");
   }
 
   /** The `net.Socket`, with the bytes not read yet in it. This stream is closed by that, the socket is not. */
-  toNode(): Duplex {
-    return (this.endpoint as SocketEndpoint).release();
+  toNode<S = NodeSocket>(): S {
+    return (this.endpoint as SocketEndpoint).release() as S;
   }
 }
 
@@ -57,8 +57,8 @@ export class UnixListener implements AsyncIterable<UnixStream>, Disposable {
   readonly #path: string;
 
   /** @internal use `bind()` */
-  constructor(server: Server, path: string) {
-    this.#acceptor = new Acceptor(server, (socket) => new UnixStream(new SocketEndpoint(socket), path, ""));
+  constructor(server: NodeServer, path: string) {
+    this.#acceptor = new Acceptor(server as Server, (socket) => new UnixStream(new SocketEndpoint(socket), path, ""));
     this.#path = path;
   }
 
