@@ -1,4 +1,4 @@
-// npm start: plays what tokiwa can do, checks the output of each program, and measures a little.
+// npm start [-- --no-bench]: plays what tokiwa can do, checks the output of each program, and measures a little.
 //
 // Every file of scenarios/ is a program with a check. On a terminal a line shows what runs; elsewhere there are
 // plain lines. A failed check ends the tour with exit code 1.
@@ -41,7 +41,7 @@ for (const [index, scenario] of all.entries()) {
   display.end(problem, performance.now() - start);
 }
 try {
-  await benchmark(display);
+  if (!process.argv.includes("--no-bench")) await benchmark(display);
 } catch (error) {
   failures++;
   display.end(error?.stack ?? String(error), 0);
