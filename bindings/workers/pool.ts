@@ -384,7 +384,9 @@ class Link {
       this.done++;
       const micros = answers[i + 3] as number;
       const { sendable } = job;
-      sendable.micros = sendable.micros < 0 ? micros : sendable.micros * 0.75 + micros * 0.25;
+      const known = sendable.micros;
+      if (known < 0) sendable.micros = micros;
+      else sendable.micros = known + (micros - known) * (micros < known || this.control === undefined ? 0.25 : 0.03);   // what waits in vain can be taken back
       job.settle(answers[i + 1] as Status, answers[i + 2]);
     }
     this.#pool.scheduleDispatch();
