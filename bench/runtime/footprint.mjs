@@ -170,10 +170,12 @@ const startUp = {
   },
 };
 
-async function bundled(contents) {
+const HERE = fileURLToPath(new URL("..", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));   // where "tokiwa" is this package, as its users' bundlers see it
+
+async function bundled(contents, resolveDir = HERE) {
   const { build } = await import("esbuild");
   const { gzipSync } = await import("node:zlib");
-  const resolveDir = fileURLToPath(new URL("..", import.meta.url));
   const { outputFiles } = await build({
     stdin: { contents, resolveDir },
     bundle: true,
@@ -196,8 +198,8 @@ const bundle = {
   turns: 1,
   base: "tokiwa { run, spawn, sleep }",
   sides: {
-    "tokiwa { run, spawn, sleep }": () => ({ run: () => bundled('export { run, spawn, sleep } from "../dist/index.js";') }),
-    "tokiwa, all of it": () => ({ run: () => bundled('export * from "../dist/index.js";') }),
+    "tokiwa { run, spawn, sleep }": () => ({ run: () => bundled('export { run, spawn, sleep } from "tokiwa";', ROOT) }),
+    "tokiwa, all of it": () => ({ run: () => bundled('export * from "tokiwa";', ROOT) }),
     "effect { Effect, Fiber }": () => ({
       run: () =>
         bundled(
