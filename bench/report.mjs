@@ -24,13 +24,19 @@ function caseTable(name, runs) {
   return [
     `### ${name}`,
     "",
-    `${unit}${first.tokio === undefined ? "" : `; native Tokio, elsewhere: ${first.tokio}`}`,
+    `${unit}${first.tokio === undefined ? "" : `; native Tokio, elsewhere: ${first.tokio}`}${commits(found, runs)}`,
     "",
     `| | ${head.join(" | ")} |`,
     `| --- |${" ---: |".repeat(head.length)}`,
     ...sides.map((side) => `| ${side} | ${found.flatMap((result) => (result === undefined ? ["-", "-"] : cells(result, side))).join(" | ")} |`),
     "",
   ];
+}
+
+/** Cases that were run at another commit than most say so. */
+function commits(found, runs) {
+  const noted = found.flatMap((result, index) => (result?.commit === undefined || result.commit === runs[index].commit ? [] : [`${runs[index].node} at ${result.commit}`]));
+  return noted.length === 0 ? "" : `; ${noted.join(", ")}`;
 }
 
 function targetTable(runs) {
@@ -40,7 +46,7 @@ function targetTable(runs) {
     get.major = Number(run.node.slice(1).split(".")[0]);
     return targets(get, (name, side) => outcome(name, side)?.ratio?.median ?? NaN);
   });
-  const shown = ({ value, ok, unit }) => `${number(value)}${unit === "x" ? "x" : ` ${unit}`} ${Number.isNaN(value) ? "" : ok ? "reached" : "**missed**"}`;
+  const shown = ({ value, ok, unit }) => Number.isNaN(value) ? "not run" : `${number(value)}${unit === "x" ? "x" : ` ${unit}`} ${ok ? "reached" : "**missed**"}`;
   return [
     `| | to reach | ${runs.map((run) => run.node).join(" | ")} |`,
     `| --- | ---: |${" ---: |".repeat(runs.length)}`,

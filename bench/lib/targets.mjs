@@ -13,7 +13,7 @@ export function targets(get, ratio) {
     ok: get(name, side) / (there * scale) <= limit,
     unit: "x",
   });
-  const between = (what, value, limit, unit = "x") => ({ what, limit: `${limit}${unit === "x" ? "x" : ` ${unit}`}`, value, ok: value <= limit, unit });
+  const between = (what, value, limit, unit = "x") => ({ what, limit: unit === "x" ? (limit < 0.1 ? `1/${Math.round(1 / limit)}` : `${limit}x`) : `${limit} ${unit}`, value, ok: value <= limit, unit });
   const least = (what, value, limit) => ({ what, limit: `at least ${limit}x`, value, ok: value >= limit, unit: "x" });
   const times = (name, a, b) => get(name, a) / get(name, b);
   return [
@@ -35,6 +35,7 @@ export function targets(get, ratio) {
     between("timers, 1M live: cancel against clearTimeout", ratio("timers_cancel_1M", "tokiwa"), 1 / 15),
     between("timers, 1M live: firing, all of them waking one task", get("timers_fire_1M", "one task"), 40, "ns"),
     between("host timers armed for 100 000 sleeps", get("host_timers_armed_100k", "tokiwa"), 1, "timers"),
+    between("a drive with 1M ready tasks and a slice of 4 ms: the longest in which no garbage was collected", get("slice_1M_ready", "longest without a collection"), 5, "ms"),
     between("an idle generator task", get("bytes_per_idle_task", "generator"), 250, "B"),
     between("bundle of { run, spawn, sleep }, minified and gzipped", get("bundle_size", "tokiwa { run, spawn, sleep }"), 12 * 1024, "B"),
   ];
