@@ -3,7 +3,7 @@
 //
 //   node scripts/build-guests.mjs [emcc] [cpp] [rust]
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { basename, extname } from "node:path";
+import { basename, delimiter, extname } from "node:path";
 import { at, findProgram, put, run } from "./lib.mjs";
 
 const EMCC = ["-sMODULARIZE", "-sEXPORT_ES6", "-sUSE_ES6_IMPORT_META=0", "-sENVIRONMENT=web,worker", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=16MB", "-sALLOW_MEMORY_GROWTH", "-sMAXIMUM_MEMORY=256MB", "-sABORTING_MALLOC=0"];
@@ -11,8 +11,12 @@ const TOKIWA_C = ["-I", at("bindings/c"), "-I", at("bindings/cpp"), "-isystem", 
 
 const LINK = ["-Wl,--export-dynamic,--export-table,--growable-table,--export=__stack_pointer,--strip-all"];
 
-async function must(command, args, options) {
-  const { code, output } = await run(command, args, { quiet: true, ...options });
+// clang runs whichever wasm-opt it finds, and npm puts its own (AssemblyScript's) in the path: the results would
+// depend on who started the script.
+const PATH = process.env.PATH.split(delimiter).filter((folder) => !folder.includes("node_modules")).join(delimiter);
+
+async function must(command, args, { env } = {}) {
+  const { code, output } = await run(command, args, { quiet: true, env: { ...env, PATH } });
   if (code !== 0) throw new Error(`${basename(command)} ${args.join(" ")}\n${output}`);
 }
 
