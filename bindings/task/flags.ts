@@ -1,5 +1,5 @@
 // The flags of a task. Numbers only, and no import: so the bundler puts them in place, and a poll
-// does not load them from the module (3 ns a poll).
+// does not load them from the module.
 //
 // The kind in bits 0-2, how it ended in bits 3-5.
 
