@@ -17,6 +17,7 @@ import { checkInteger } from "../options.ts";
 import { blockFor } from "./blocking.ts";
 import { END, type Item, iterate, readable } from "./stream.ts";
 import { OwnWaits, Waiter, WaiterQueue } from "./waiters.ts";
+import { WeakHandle } from "./weak.ts";
 
 /** Largest capacity: a power of two that a mask can be made of. */
 const MAX_CAPACITY = 2 ** 30;
@@ -193,44 +194,13 @@ export class BroadcastSender<T> implements Disposable {
 }
 
 /** A sender that does not keep the channel open, made by `downgrade()`. */
-export class WeakBroadcastSender<T> implements Disposable {
-  readonly #channel: Channel<T>;
-  #isClosed = false;
-
-  /** @internal */
-  constructor(channel: Channel<T>) {
-    this.#channel = channel;
-    channel.weaks++;
-  }
-
-  /** A sender, or `undefined` when all senders are closed. */
-  upgrade(): BroadcastSender<T> | undefined {
-    const channel = this.#channel;
-    if (this.#isClosed || channel.senders === 0) return undefined;
-    channel.senders++;
+export class WeakBroadcastSender<T> extends WeakHandle<Channel<T>, BroadcastSender<T>> {
+  protected sender(channel: Channel<T>): BroadcastSender<T> {
     return new BroadcastSender(channel);
   }
 
   clone(): WeakBroadcastSender<T> {
-    return makeWeakSender(this.#channel);
-  }
-
-  /** Gives this handle up. Idempotent. */
-  close(): void {
-    if (!this.#isClosed) this.#channel.weaks--;
-    this.#isClosed = true;
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  get strongCount(): number {
-    return this.#channel.senders;
-  }
-
-  get weakCount(): number {
-    return this.#channel.weaks;
+    return makeWeakSender(this.channel);
   }
 }
 

@@ -10,6 +10,7 @@ import { Channel, Closed, Handle, Send, Slots } from "./channel.ts";
 import { limitTo } from "./limit.ts";
 import { ChannelReceiver } from "./receiver.ts";
 import { writable } from "./stream.ts";
+import { WeakHandle } from "./weak.ts";
 
 /** The most messages a channel can be given room for. */
 const MAX_CAPACITY = Number.MAX_SAFE_INTEGER;
@@ -289,44 +290,13 @@ export class Sender<T> implements Disposable {
 }
 
 /** A sender that does not keep the channel open, made by `downgrade()`. */
-export class WeakSender<T> implements Disposable {
-  readonly #channel: Channel<T>;
-  #isClosed = false;
-
-  /** @internal */
-  constructor(channel: Channel<T>) {
-    this.#channel = channel;
-    channel.weaks++;
-  }
-
-  /** A sender, or `undefined` when all senders are closed. */
-  upgrade(): Sender<T> | undefined {
-    const channel = this.#channel;
-    if (this.#isClosed || channel.senders === 0) return undefined;
-    channel.senders++;
+export class WeakSender<T> extends WeakHandle<Channel<T>, Sender<T>> {
+  protected sender(channel: Channel<T>): Sender<T> {
     return new Sender(channel);
   }
 
   clone(): WeakSender<T> {
-    return makeWeakSender(this.#channel);
-  }
-
-  /** Gives this handle up. Idempotent. */
-  close(): void {
-    if (!this.#isClosed) this.#channel.weaks--;
-    this.#isClosed = true;
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  get strongCount(): number {
-    return this.#channel.senders;
-  }
-
-  get weakCount(): number {
-    return this.#channel.weaks;
+    return makeWeakSender(this.channel);
   }
 }
 

@@ -5,6 +5,7 @@ import type { Future } from "../future.ts";
 import { Channel, Closed, Handle, UNBOUNDED } from "./channel.ts";
 import { ChannelReceiver } from "./receiver.ts";
 import { writable } from "./stream.ts";
+import { WeakHandle } from "./weak.ts";
 
 /** The sending half of an unbounded channel. */
 export class UnboundedSender<T> implements Disposable {
@@ -80,44 +81,13 @@ export class UnboundedSender<T> implements Disposable {
 }
 
 /** A sender that does not keep the channel open, made by `downgrade()`. */
-export class WeakUnboundedSender<T> implements Disposable {
-  readonly #channel: Channel<T>;
-  #isClosed = false;
-
-  /** @internal */
-  constructor(channel: Channel<T>) {
-    this.#channel = channel;
-    channel.weaks++;
-  }
-
-  /** A sender, or `undefined` when all senders are closed. */
-  upgrade(): UnboundedSender<T> | undefined {
-    const channel = this.#channel;
-    if (this.#isClosed || channel.senders === 0) return undefined;
-    channel.senders++;
+export class WeakUnboundedSender<T> extends WeakHandle<Channel<T>, UnboundedSender<T>> {
+  protected sender(channel: Channel<T>): UnboundedSender<T> {
     return new UnboundedSender(channel);
   }
 
   clone(): WeakUnboundedSender<T> {
-    return makeWeakSender(this.#channel);
-  }
-
-  /** Gives this handle up. Idempotent. */
-  close(): void {
-    if (!this.#isClosed) this.#channel.weaks--;
-    this.#isClosed = true;
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  get strongCount(): number {
-    return this.#channel.senders;
-  }
-
-  get weakCount(): number {
-    return this.#channel.weaks;
+    return makeWeakSender(this.channel);
   }
 }
 
