@@ -20,6 +20,7 @@
 
 import { JoinError, OptionError, TokiwaError } from "../errors.ts";
 import { BORROW, context, describeFuture, type Future, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, type Reactor, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker, wakeSafely } from "../future.ts";
+import { reportUnhandled } from "../host.ts";
 import { UNIT_DONE, UNIT_PENDING } from "../limits.ts";
 import { checkBoolean, checkOptions, show } from "../options.ts";
 import { awaitIn, ownFuture } from "./await.ts";
@@ -784,10 +785,6 @@ export function callHook(hook: ((meta: TaskMeta) => void) | undefined, meta: Tas
   try {
     hook(meta);
   } catch (error) {
-    reportHookError(error);
+    reportUnhandled(error);
   }
-}
-
-function reportHookError(error: unknown): void {
-  void Promise.reject(error);
 }
