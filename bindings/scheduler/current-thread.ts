@@ -400,24 +400,24 @@ export class CurrentThread implements TaskScheduler {
 
   /** Sees to it that a drive comes soon. */
   schedule(): void {
-    if (this.#isScheduled || this.#isDriving || this.isClosed) return;
-    const lane = this.#lane;
-    if (lane === "manual") return;
-    this.#isScheduled = true;
-    this.#core.i32[(this.#arena + ARENA_DRIVING) >> 2]! |= DRIVE_AWAITED;
-    if (lane === "frame") nextFrame(this.#entry);
-    else if (lane === "macrotask" || (context.isBurst && lane === "auto") || (this.#microDrives > 2 && monotonicNow() - this.#turnStart >= this.#options.timeSlice)) macrotask(this.#entry);
-    else microtask(this.#microEntry);
+    if (!this.#isDriving) this.#askForDrive(false);
   }
 
-  #scheduleLater(): void {
+  /** Asks the host for a drive, if none is awaited: in the lane, or for leftovers in a later turn. */
+  #askForDrive(isLater: boolean): void {
     if (this.#isScheduled || this.isClosed) return;
     const lane = this.#lane;
     if (lane === "manual") return;
     this.#isScheduled = true;
     this.#core.i32[(this.#arena + ARENA_DRIVING) >> 2]! |= DRIVE_AWAITED;
     if (lane === "frame") nextFrame(this.#entry);
-    else macrotask(this.#entry);
+    else if (isLater || lane === "macrotask" || (context.isBurst && lane === "auto") || this.#hasUsedTurn()) macrotask(this.#entry);
+    else microtask(this.#microEntry);
+  }
+
+  /** Whether a chain of microtask drives has taken a whole slice of this turn of the host. */
+  #hasUsedTurn(): boolean {
+    return this.#microDrives > 2 && monotonicNow() - this.#turnStart >= this.#options.timeSlice;
   }
 
   #enterFromHost(): void {
@@ -513,7 +513,7 @@ export class CurrentThread implements TaskScheduler {
 
   /** After a drive: the rest goes to a later turn, the host's timer to the next expiry. */
   #rest(now: number): void {
-    if (this.isReady) this.#scheduleLater();
+    if (this.isReady) this.#askForDrive(true);
     else if (this.clock.isPaused) {
       this.#waitsFor = -1;                                 // something ran: patience begins anew
       this.#jumpWhenIdle();
