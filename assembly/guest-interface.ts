@@ -54,6 +54,7 @@ const WHEEL_RANGE: f64 = 68719476735.0; //  2^36 - 1 ms
 @external("host", "dropPromise") declare function hostDropPromise(promise: i32): void;
 @external("host", "promiseOfTask") declare function hostPromiseOfTask(task: i32): i32;
 @external("host", "spawnStack") declare function hostSpawnStack(fn: u32, arg: u32): i32;
+@external("host", "pollIo") declare function hostPollIo(io: i32, interest: i32, waiter: i32): i32;
 @external("host", "suspend") declare function hostSuspend(task: i32): i32;
 
 let arena: usize = 0;
@@ -309,6 +310,13 @@ export function tk_promise_from_task(task: i32): i32 {
   return arena == 0 ? ECLOSED : hostPromiseOfTask(task);
 }
 
+// ---- input and output
+
+/** @returns what is ready, PENDING (`waiter` is woken then), or an error */
+export function tk_io_poll(io: i32, interest: i32, waiter: i32): i32 {
+  return arena == 0 ? ECLOSED : hostPollIo(io, interest, plain(waiter));
+}
+
 // ---- stackful tasks
 
 export function tk_block_supported(): i32 {
@@ -394,6 +402,17 @@ export function tk_await_wait(promise: i32): i32 {
     const result = park();
     if (result != 0) return result;
     state = tk_await_start(promise, running);
+  }
+  return state;
+}
+
+export function tk_io_wait(io: i32, interest: i32): i32 {
+  if (running == NIL && arena != 0) return refuse();
+  let state = tk_io_poll(io, interest, running);
+  while (state == POLL_PENDING) {
+    const result = park();
+    if (result != 0) return result;
+    state = tk_io_poll(io, interest, running);
   }
   return state;
 }

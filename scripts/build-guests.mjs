@@ -3,7 +3,7 @@
 //
 //   node scripts/build-guests.mjs [emcc] [cpp] [rust]
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { basename, delimiter, extname } from "node:path";
+import { basename, delimiter } from "node:path";
 import { at, findProgram, put, run } from "./lib.mjs";
 
 const EMCC = ["-sMODULARIZE", "-sEXPORT_ES6", "-sUSE_ES6_IMPORT_META=0", "-sENVIRONMENT=web,worker", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=16MB", "-sALLOW_MEMORY_GROWTH", "-sMAXIMUM_MEMORY=256MB", "-sABORTING_MALLOC=0"];
@@ -30,22 +30,23 @@ async function emcc(to) {
   await must(findEmcc(), ["-O2", at("test/guests/c/guest.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-c.mjs`], { env });
   await must(findEmcc(), ["-x", "c++", "-std=c++20", "-O2", "-fno-exceptions", "-fno-rtti", at("test/guests/cpp/guest.cpp"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-cpp.mjs`], { env });
   await must(findEmcc(), ["-O2", at("examples/emscripten-page/particles.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/particles.mjs`], { env });
+  await must(findEmcc(), ["-O2", at("test/guests/c/io.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-io.mjs`], { env });
   await must(findEmcc(), ["-O3", at("test/guests/c/main.c"), ...TOKIWA_C, ...EMCC, "-o", `${to}/guest-main.mjs`], { env });
-  return ["guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm"];
+  return ["guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm", "guest-io.mjs", "guest-io.wasm"];
 }
 
 async function cpp(to) {
-  const source = at("test/guests/c/guest.c");
-  const name = basename(source, extname(source));
-  await must(findClang(), [
-    "--target=wasm32-wasi", "-O2", "-std=c99", "-Wall", "-Wextra", "-pedantic", "-I", at("bindings/c"), source,
-    "-mexec-model=reactor", ...LINK, "-o", `${to}/${name}-clang.wasm`,
-  ]);
+  for (const [name, file] of [["guest", "guest-clang"], ["io", "guest-io-clang"]]) {
+    await must(findClang(), [
+      "--target=wasm32-wasi", "-O2", "-std=c99", "-Wall", "-Wextra", "-pedantic", "-I", at("bindings/c"), at(`test/guests/c/${name}.c`),
+      "-mexec-model=reactor", ...LINK, "-o", `${to}/${file}.wasm`,
+    ]);
+  }
   await must(findClang(), [
     "--driver-mode=g++", "--target=wasm32-wasi", "-O2", "-std=c++20", "-Wall", "-Wextra", "-fno-exceptions", "-fno-rtti", "-I", at("bindings/c"), "-I", at("bindings/cpp"),
     "-isystem", at("bindings/cpp/compat"), at("test/guests/cpp/guest.cpp"), "-mexec-model=reactor", ...LINK, "-o", `${to}/guest-cpp-clang.wasm`,
   ]);
-  return ["guest-clang.wasm", "guest-cpp-clang.wasm"];
+  return ["guest-clang.wasm", "guest-io-clang.wasm", "guest-cpp-clang.wasm"];
 }
 
 export const findRustc = () => findProgram("RUSTC_1_63", [at(".nodes/rust/usr/bin/rustc")], []);

@@ -9,6 +9,8 @@
     'tk_loop_main', 'tk_drive', 'tk_next_timeout_ms', 'tk_alive',
     'tk_await_start', 'tk_promise_drop', 'tk_promise_from_task',
     'tk_block_supported', 'tk_spawn_stack', 'tk_current', 'tk_sleep', 'tk_yield', 'tk_block_on', 'tk_join_wait', 'tk_await_wait',
+    'tk_io_fetch', 'tk_io_websocket', 'tk_io_tcp', 'tk_io_unix', 'tk_io_poll', 'tk_io_read', 'tk_io_left', 'tk_io_write', 'tk_io_write_text',
+    'tk_io_shutdown', 'tk_io_status', 'tk_io_header', 'tk_io_error', 'tk_io_close', 'tk_io_wait',
   ];
   const library = {
     $tokiwaImport: function (name) {

@@ -51,7 +51,10 @@ enum {
   TK_ELIMIT = -9,       /* as many stacks as there may be are in use */
   TK_ENOSYS = -10,      /* this host has no JSPI, or the module does not export what a stack needs */
   TK_EBUSY = -11,       /* the loop is being driven already, further up this call */
-  TK_EDEADLK = -12      /* a task that waits for itself */
+  TK_EDEADLK = -12,     /* a task that waits for itself */
+  TK_EAGAIN = -13,      /* not ready: tk_io_poll() tells when */
+  TK_END = -14,         /* the other side has sent all it will; or there is no such thing */
+  TK_EIO = -15          /* the connection failed: tk_io_error() tells how */
 };
 
 /* A poll function. `self` is the task, for wakes and timers. Returns TK_PENDING, TK_YIELD, or its result: a
@@ -158,6 +161,50 @@ TK_IMPORT("tk_promise_drop") void tk_promise_drop(tk_promise promise);
 /* The end of a live task as a promise: Module.tokiwa.promise(number) is what JavaScript awaits. */
 TK_IMPORT("tk_promise_from_task") tk_promise tk_promise_from_task(tk_task task);
 
+/* ---- input and output: fetch and WebSockets; with tokiwa/net also sockets; and any stream that JavaScript names with
+ *      guest.stream(stream). attach(runtime, module, { io: guestIo() }) turns it on; without it, TK_ENOSYS.
+ *
+ *      Nothing here waits: ask tk_io_poll() what is ready, and be woken. Texts end with a zero and are UTF-8. */
+
+/* A connection, above 0, until tk_io_close(). */
+typedef int32_t tk_io;
+
+enum {
+  TK_IO_OPEN = 1,       /* it is connected; the head of a response has come */
+  TK_IO_READ = 2,       /* there is something to read, or the end was reached */
+  TK_IO_WRITE = 4,      /* something can be written */
+  TK_IO_TEXT = 8        /* only in answers, beside TK_IO_READ: what comes is a text message of a WebSocket */
+};
+
+/* Starts a request. `init` is JSON, as fetch() takes it ({"method":"POST","body":"..."}), or NULL. */
+TK_IMPORT("tk_io_fetch") tk_io tk_io_fetch(const char *url, const char *init);
+/* Opens a WebSocket; each write is one message. */
+TK_IMPORT("tk_io_websocket") tk_io tk_io_websocket(const char *url);
+/* Connects, where the host has sockets: guestIo({ net: await import("tokiwa/net") }). */
+TK_IMPORT("tk_io_tcp") tk_io tk_io_tcp(const char *host, int32_t port);
+TK_IMPORT("tk_io_unix") tk_io tk_io_unix(const char *path);
+
+/* What of `interest` is ready. TK_PENDING: `self` is woken when something has changed, ask again then. TK_EIO. */
+TK_IMPORT("tk_io_poll") int32_t tk_io_poll(tk_io io, int32_t interest, tk_task self);
+/* At most so many bytes, and none beyond the end of a message. How many; 0 is an empty message. TK_EAGAIN, TK_END, TK_EIO. */
+TK_IMPORT("tk_io_read") int32_t tk_io_read(tk_io io, void *into, int32_t bytes);
+/* Bytes of the current message or chunk that are left. */
+TK_IMPORT("tk_io_left") int32_t tk_io_left(tk_io io);
+/* Takes all of the bytes, and sends them. How many, or TK_EAGAIN: the last write is not through. */
+TK_IMPORT("tk_io_write") int32_t tk_io_write(tk_io io, const void *from, int32_t bytes);
+/* The same as a text message. */
+TK_IMPORT("tk_io_write_text") int32_t tk_io_write_text(tk_io io, const char *from, int32_t bytes);
+/* No more will be written. */
+TK_IMPORT("tk_io_shutdown") int32_t tk_io_shutdown(tk_io io);
+/* The status of a response, 0 for all else; TK_EAGAIN before it is open. */
+TK_IMPORT("tk_io_status") int32_t tk_io_status(tk_io io);
+/* A header of a response, as much as there is room for. The length of all of it, or TK_END: it has none of that name. */
+TK_IMPORT("tk_io_header") int32_t tk_io_header(tk_io io, const char *name, char *into, int32_t bytes);
+/* Why it failed, as a text. Its length. */
+TK_IMPORT("tk_io_error") int32_t tk_io_error(tk_io io, char *into, int32_t bytes);
+/* Ends it and forgets it. */
+TK_IMPORT("tk_io_close") int32_t tk_io_close(tk_io io);
+
 /* Memory for stacks, exported for the runtime; the only code this header adds. Define TK_NO_STACKS in modules that
  * start no blocking code and want to do without malloc. */
 #ifndef TK_NO_STACKS
@@ -199,6 +246,18 @@ static inline int32_t tk_await(tk_promise promise, double *value) {
   int32_t state = tk_await_wait(promise);
   if (state == TK_READY && value) *value = tk_result();
   return state;
+}
+
+TK_IMPORT("tk_io_wait") int32_t tk_io_wait(tk_io io, int32_t interest);
+/* Waits for something to read, and reads. Bytes, or TK_END, or an error. */
+static inline int32_t tk_io_recv(tk_io io, void *into, int32_t bytes) {
+  int32_t state = tk_io_wait(io, TK_IO_READ);
+  return state < 0 ? state : tk_io_read(io, into, bytes);
+}
+/* Waits until it can write, and writes all. */
+static inline int32_t tk_io_send(tk_io io, const void *from, int32_t bytes) {
+  int32_t state = tk_io_wait(io, TK_IO_WRITE);
+  return state < 0 ? state : tk_io_write(io, from, bytes);
 }
 
 #ifdef __cplusplus

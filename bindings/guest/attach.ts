@@ -6,6 +6,7 @@ import { Runtime } from "../runtime.ts";
 import type { JoinHandle } from "../task/task.ts";
 import { accessOfEmscripten, accessOfInstance } from "./access.ts";
 import { Binding, bindings, type GuestImports } from "./binding.ts";
+import type { GuestIo, GuestStream } from "./io.ts";
 import { STACK_BYTES, STACK_BYTES_MAX, STACK_BYTES_MIN, STACKS_MAX } from "./stacks.ts";
 
 /** A module that Emscripten's factory has made, or the object it will be made of. */
@@ -29,6 +30,8 @@ export interface AttachOptions {
   stackBytes?: number;
   /** Stacks in use at once, 1 to 8192; default 8192. */
   maxStacks?: number;
+  /** Lets the guest open connections (`tk_io_*`): `guestIo()`. */
+  io?: GuestIo;
   /** Report it as a failure when the host's event loop runs dry while tasks live: for test programs. Default false. */
   failOnDrain?: boolean;
 }
@@ -62,6 +65,13 @@ export interface Guest extends Disposable {
   wake(id: number): boolean;
   /** Names a promise for `tk_await_poll()`. */
   expose(promise: PromiseLike<unknown>): number;
+  /**
+   * Names a stream, so that the guest can read and write it with `tk_io_*`.
+   *
+   * @param stream has `read(into)`, `write(bytes)` or both, as the streams of `tokiwa/net` have
+   * @throws {OptionError} also when `io` was not given to `attach()`
+   */
+  stream(stream: GuestStream): number;
   /** Ends all of its tasks, each with its last poll, and forgets the guest. Its calls fail with TK_ECLOSED from then on. */
   detach(): void;
 }
@@ -127,6 +137,10 @@ class AttachedGuest implements Guest {
     return this.#binding.expose(promise);
   }
 
+  stream(stream: GuestStream): number {
+    return this.#binding.stream(stream);
+  }
+
   detach(): void {
     this.#binding.close();
   }
@@ -152,9 +166,13 @@ function checkRuntime(runtime: unknown): Runtime {
  * module, or as argument of an Emscripten factory. Then `attach(runtime, instance)`.
  *
  * Each object serves one guest.
+ *
+ * @param options `io`: as for `attach()`, for a guest that opens connections before it is attached
  */
-export function guestImports(runtime: Runtime): GuestImports {
+export function guestImports(runtime: Runtime, options?: { io?: GuestIo }): GuestImports {
   const binding = new Binding(checkRuntime(runtime));
+  const { io } = checkOptions<{ io?: GuestIo }>("options", options);
+  if (io !== undefined) binding.io = checkIo(io);
   const list = waiting.get(runtime) ?? [];
   list.push(binding);
   waiting.set(runtime, list);
@@ -181,6 +199,11 @@ function functionsOf(imports: GuestImports): WebAssembly.ModuleImports {
   return Object.fromEntries(Object.entries(imports).filter(([name]) => name.startsWith("tk_"))) as WebAssembly.ModuleImports;
 }
 
+function checkIo(io: unknown): GuestIo {
+  if (typeof (io as GuestIo | null)?.open !== "function") throw new OptionError(`io must be what guestIo() returned, got ${show(io)}`);
+  return io as GuestIo;
+}
+
 interface Checked {
   readonly runtime: Runtime;
   readonly options: Partial<AttachOptions>;
@@ -191,6 +214,7 @@ function configure(binding: Binding, { options }: Checked): Binding {
   binding.stackBytes = options.stackBytes ?? STACK_BYTES;
   binding.maxStacks = options.maxStacks ?? STACKS_MAX;
   binding.failOnDrain = options.failOnDrain ?? false;
+  if (options.io !== undefined) binding.io = options.io;
   return binding;
 }
 
@@ -255,6 +279,7 @@ export function attach(runtime: Runtime, source: unknown, options?: AttachOption
   if (given.stackBytes !== undefined) checkInteger("stackBytes", given.stackBytes, STACK_BYTES_MIN, STACK_BYTES_MAX);
   if (given.maxStacks !== undefined) checkInteger("maxStacks", given.maxStacks, 1, STACKS_MAX);
   if (given.failOnDrain !== undefined) checkBoolean("failOnDrain", given.failOnDrain);
+  if (given.io !== undefined) checkIo(given.io);
   const checked: Checked = { runtime: checkRuntime(runtime), options: given };
   if (source instanceof WebAssembly.Instance) return attachInstance(source, checked, undefined);
   if (source instanceof WebAssembly.Module || source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return attachModule(source as BufferSource, checked);

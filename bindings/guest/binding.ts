@@ -28,6 +28,7 @@ import type { CurrentThread, GuestHost } from "../scheduler/current-thread.ts";
 import type { JoinHandle } from "../task/task.ts";
 import { accessOfEmscripten, type EmscriptenAccess, type GuestAccess } from "./access.ts";
 import { TK_ECANCELED, TK_ECLOSED, TK_ELIMIT, TK_ENOSYS, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
+import type { GuestIo, GuestStream, IoTable } from "./io.ts";
 import { PromiseTable } from "./promises.ts";
 import { STACK_BYTES, StackBody, type StackHost, StackPool, STACKS_MAX } from "./stacks.ts";
 import { fillRange, giveRange, type TableRange, takeRange } from "./table.ts";
@@ -55,13 +56,15 @@ interface Interface {
 
 /** What a module built for tokiwa imports: the functions of `tokiwa.h` as Wasm functions. */
 export interface GuestImports {
-  readonly [name: `tk_${string}`]: WebAssembly.ExportValue;
+  readonly [name: `tk_${string}`]: WebAssembly.ImportValue;
   /** Names a promise, so that the guest can wait for it with `tk_await_poll()`. */
   readonly expose: (promise: PromiseLike<unknown>) => number;
   /** The value of a promise that has settled. */
   readonly value: (promise: number) => unknown;
   /** The promise of a number, for example of one that `tk_promise_from_task()` gave. */
   readonly promise: (promise: number) => PromiseLike<unknown>;
+  /** Names a stream, so that the guest can read and write it with `tk_io_*`. */
+  readonly stream: (stream: GuestStream) => number;
   /** Called by `tokiwa-lib.js`. */
   readonly link: (access: EmscriptenAccess) => void;
 }
@@ -82,6 +85,11 @@ const wasm = WebAssembly as unknown as Partial<SuspendingWasm>;
 export const hasJspi: boolean = typeof wasm.Suspending === "function" && typeof wasm.promising === "function";
 
 const WATCHED_FLAG = 32;
+/** Calls of tokiwa.h that go to the table of connections as they are. */
+const IO_CALLS = [
+  "tk_io_fetch", "tk_io_websocket", "tk_io_tcp", "tk_io_unix", "tk_io_read", "tk_io_left", "tk_io_write", "tk_io_write_text",
+  "tk_io_shutdown", "tk_io_status", "tk_io_header", "tk_io_error", "tk_io_close",
+] as const;
 let module: WebAssembly.Module | undefined;
 
 export const bindings = new WeakMap<object, Binding>();
@@ -103,6 +111,7 @@ export class Binding implements GuestHost, StackHost {
   maxStacks = STACKS_MAX;
   failOnDrain = false;
   emscripten: EmscriptenAccess | undefined;
+  #io: IoTable | undefined;
   #access: GuestAccess | undefined;
   #range: TableRange | undefined;
   #stackRange: TableRange | undefined;
@@ -129,9 +138,11 @@ export class Binding implements GuestHost, StackHost {
     const names = Object.entries(instance.exports).filter(([name]) => name.startsWith("tk_"));
     this.imports = Object.freeze({
       ...Object.fromEntries(names),
+      ...Object.fromEntries(IO_CALLS.map((name) => [name, this.#ioCall(name)])),
       expose: (promise: PromiseLike<unknown>) => this.expose(promise),
       value: (id: number) => this.#promises.get(id).value,
       promise: (id: number) => this.#promises.get(id).promise,
+      stream: (stream: GuestStream) => this.stream(stream),
       link: (access: EmscriptenAccess) => void (this.emscripten = access),
     }) as GuestImports;
     bindings.set(this.imports, this);
@@ -185,6 +196,7 @@ export class Binding implements GuestHost, StackHost {
         const handle = this.#find(task);
         return handle === undefined ? TK_ESTALE : this.expose(handle);
       },
+      pollIo: (io: number, interest: number, waiter: number) => this.#io?.tk_io_poll(io, interest, waiter) ?? TK_ENOSYS,
       spawnStack: (fn: number, arg: number) => this.#spawnStack(fn >>> 0, arg),
       suspend: wasm.Suspending === undefined ? () => TK_ENOSYS : new wasm.Suspending(suspend as (...args: number[]) => unknown),
     };
@@ -366,6 +378,29 @@ export class Binding implements GuestHost, StackHost {
     return this.#isClosed ? TK_ECLOSED : this.#promises.add(promise);
   }
 
+  // ---- input and output
+
+  /** Lets the guest open connections. */
+  set io(io: GuestIo) {
+    this.#io = io.open({
+      memory: () => this.#access?.memory ?? this.emscripten?.memory(),
+      wake: (task) => void this.#calls.tk_wake(task),
+      pending: (change) => void (this.#scheduler.hostPending += change),
+    });
+  }
+
+  #ioCall(name: (typeof IO_CALLS)[number]): (...args: number[]) => number {
+    return (first = 0, second = 0, third = 0, fourth = 0) => {
+      if (this.#isClosed) return TK_ECLOSED;
+      return this.#io?.[name](first, second, third, fourth) ?? TK_ENOSYS;
+    };
+  }
+
+  stream(stream: GuestStream): number {
+    if (this.#io === undefined) throw new OptionError(`io must be given to attach() before ${this.label} can read streams: attach(runtime, guest, { io: guestIo() })`);
+    return this.#isClosed ? TK_ECLOSED : this.#io.stream(stream);
+  }
+
   // ---- stackful tasks
 
   get pool(): StackPool {
@@ -482,6 +517,7 @@ export class Binding implements GuestHost, StackHost {
     for (const task of this.#tasks.values()) task.abort();
     this.#joins.clear();
     this.#promises.clear();
+    this.#io?.closeAll();
     scheduler.guests.delete(this);
     if (this.#range !== undefined) for (const range of [this.#range, ...this.#oldRanges]) giveRange(core, range);
     // The places of the stack pointer's functions stay while a suspended stack may still need them.

@@ -12,3 +12,6 @@ export const TK_ECLOSED = -7;
 export const TK_EREJECTED = -8;
 export const TK_ELIMIT = -9;
 export const TK_ENOSYS = -10;
+export const TK_EAGAIN = -13;
+export const TK_END = -14;
+export const TK_EIO = -15;

@@ -3,3 +3,4 @@
 export { attach, type AttachOptions, type EmscriptenFactory, type EmscriptenModule, type Guest, guestImports } from "./attach.ts";
 export type { EmscriptenAccess } from "./access.ts";
 export type { GuestImports } from "./binding.ts";
+export { type GuestIo, guestIo, type GuestIoOptions, type GuestStream } from "./io.ts";

@@ -14,14 +14,17 @@ export interface Loaded {
 
 export const fixture = (name: string): Promise<Buffer<ArrayBuffer>> => readFile(new URL(`fixtures/${name}`, import.meta.url)) as Promise<Buffer<ArrayBuffer>>;
 
-/** The C guest, compiled by emcc or by clang. */
-export async function loadC(compiler: "emcc" | "clang", runtime: Runtime, options: AttachOptions = {}): Promise<Loaded> {
+const FILES = { guest: { emcc: "guest-c", clang: "guest-clang" }, io: { emcc: "guest-io", clang: "guest-io-clang" } };
+
+/** A C guest of test/guests/c, compiled by emcc or by clang. */
+export async function loadC(compiler: "emcc" | "clang", runtime: Runtime, options: AttachOptions = {}, program: keyof typeof FILES = "guest"): Promise<Loaded> {
+  const file = FILES[program][compiler];
   if (compiler === "clang") {
-    const guest = await attach(runtime, await fixture("guest-clang.wasm"), options);
+    const guest = await attach(runtime, await fixture(`${file}.wasm`), options);
     return { runtime, guest, call: guest.exports as Calls };
   }
-  const { default: factory } = await import(new URL("fixtures/guest-c.mjs", import.meta.url).href);
-  const guest = await attach(runtime, factory, { ...options, module: { wasmBinary: await fixture("guest-c.wasm"), printErr() {}, ...options.module } });
+  const { default: factory } = await import(new URL(`fixtures/${file}.mjs`, import.meta.url).href);
+  const guest = await attach(runtime, factory, { ...options, module: { wasmBinary: await fixture(`${file}.wasm`), printErr() {}, ...options.module } });
   const call = new Proxy({}, { get: (_, name) => guest.exports[`_${String(name)}`] }) as Calls;
   return { runtime, guest, call };
 }
