@@ -1,6 +1,6 @@
 // What `then` of a future returns is a promise, inside of tasks and outside.
 
-import { lazy, run, sleep, spawn, timeout, TimeoutError } from "tokiwa";
+import { type Future, future, lazy, PENDING, run, sleep, spawn, timeout, TimeoutError, type Waker } from "tokiwa";
 import { expect, test } from "vitest";
 
 test("a chain on a future can be spawned, returned from a block, and dropped", () =>
@@ -13,4 +13,48 @@ test("a chain on a future can be spawned, returned from a block, and dropped", (
     expect(await chain().then((value) => value + 1)).toBe(6);
     const slow = lazy(() => sleep(10_000).then(() => 5) as Promise<number>);
     await expect(timeout(1, slow)).rejects.toThrow(TimeoutError);
+  }));
+
+test("an async function that awaits twice at once, and then again and again, gets every value", () =>
+  run(async () => {
+    const soon = async (ms: number, value: number): Promise<number> => {
+      await sleep(ms);
+      return value;
+    };
+    const seen: number[] = [];
+    await spawn(async () => {
+      const both = await Promise.all([spawn(soon, 3, 1), spawn(soon, 1, 2), sleep(2).then(() => 3)]);
+      seen.push(...both);
+      for (let i = 4; i < 7; i++) {
+        await sleep(1);
+        seen.push(await spawn(soon, 1, i));
+      }
+    });
+    expect(seen).toEqual([1, 2, 3, 4, 5, 6]);
+  }));
+
+test("a waker of an await that has ended disturbs the next one no more than a spurious wake", () =>
+  run(async () => {
+    const old: Waker[] = [];
+    const once = (value: number): Future<number> => {
+      let isAsked = false;
+      return future((waker) => {
+        old.push(waker);
+        if (isAsked) return value;
+        isAsked = true;
+        waker.wake();
+        return PENDING;
+      });
+    };
+    const values = await spawn(async () => {
+      const found = [await once(1)];
+      for (const waker of old) waker.wake();
+      await sleep(2);
+      for (const waker of old) waker.wake();
+      found.push(await once(2));
+      return found;
+    });
+    expect(values).toEqual([1, 2]);
+    for (const waker of old) waker.wake();                 // the function has ended
+    await sleep(1);
   }));

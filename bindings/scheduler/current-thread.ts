@@ -411,13 +411,8 @@ export class CurrentThread implements TaskScheduler {
     this.#isScheduled = true;
     this.#core.i32[(this.#arena + ARENA_DRIVING) >> 2]! |= DRIVE_AWAITED;
     if (lane === "frame") nextFrame(this.#entry);
-    else if (isLater || lane === "macrotask" || (context.isBurst && lane === "auto") || this.#hasUsedTurn()) macrotask(this.#entry);
+    else if (isLater || lane === "macrotask" || (context.isBurst && lane === "auto")) macrotask(this.#entry);
     else microtask(this.#microEntry);
-  }
-
-  /** Whether a chain of microtask drives has taken a whole slice of this turn of the host. */
-  #hasUsedTurn(): boolean {
-    return this.#microDrives > 2 && monotonicNow() - this.#turnStart >= this.#options.timeSlice;
   }
 
   #enterFromHost(): void {
@@ -432,23 +427,30 @@ export class CurrentThread implements TaskScheduler {
     this.#enterFromHost();
   }
 
+  /** The clock is read once for both: it costs as much as a poll. */
   #enterFromMicrotask(): void {
+    const now = monotonicNow();
+    const { timeSlice } = this.#options;
     this.#microDrives++;
     if (this.#microDrives === 2) {
-      this.#turnStart = monotonicNow();
+      this.#turnStart = now;
       atTurnEnd(() => {
         this.#microDrives = 0;
       });
+    } else if (this.#microDrives > 2 && now - this.#turnStart >= timeSlice) {
+      macrotask(this.#entry);                              // the chain has taken a whole slice of this turn
+      return;
     }
-    this.drive(Infinity, this.#options.timeSlice);
+    this.drive(Infinity, timeSlice, undefined, now);
   }
 
   /**
    * One bounded slice. Inside a drive it does nothing: what is ready is found by the one that runs.
    *
    * @param until ends it when this root is done, whatever else is ready
+   * @param start the host's time, when it has just been read
    */
-  drive(maxPolls: number, sliceMs: number, until?: Root): void {
+  drive(maxPolls: number, sliceMs: number, until?: Root, start = monotonicNow()): void {
     if (this.#isDriving || this.isClosed) return;
     const { waker, unit, verdict, budget, task, reactor, scope, locals } = context;
     this.#isDriving = true;
@@ -457,10 +459,9 @@ export class CurrentThread implements TaskScheduler {
     this.#core.i32[driving] = DRIVING;
     for (const guest of this.guests) guest.enter();
     if (!hasAsyncContext) markDriven(this);
-    if (this.#timer !== undefined && this.clock.now() >= this.#timerTick) this.#stopTimer();   // it is about to fire for nothing
+    if (this.#timer !== undefined && this.clock.at(start) >= this.#timerTick) this.#stopTimer();   // it is about to fire for nothing
     context.reactor = this;
     context.scope = context.locals = context.task = null;
-    const start = monotonicNow();
     let now = start;
     let polls = 0;
     try {

@@ -13,7 +13,7 @@
 
 import { ContextError } from "../errors.ts";
 import { BORROW, context, describeFuture, type Future, installAwait, Operation, PENDING, type Reactor, type Unit, type Waker } from "../future.ts";
-import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING, UNIT_YIELD } from "../limits.ts";
+import { COOP_BUDGET, UNIT_PENDING, UNIT_YIELD } from "../limits.ts";
 import { hasAsyncContext, macrotask, microtask } from "../host.ts";
 import { currentScope, type Scope, type ScopedAwait } from "./scope.ts";
 
@@ -32,35 +32,18 @@ const FULFILLED = 2;
 const REJECTED = 3;
 
 /**
- * The common half: callbacks, and the promise that is made late.
+ * What `then` returns: how the callbacks of one await came out. An `await` never looks at it, so it stays small,
+ * and its promise is made late.
  *
- * One of these is made for each await that suspends, so its members are private to the compiler only: with
- * #methods it would carry a brand. What an await costs is said in bench/README.md: most of it is the host's.
+ * Members are private to the compiler only: with #methods each of these would carry a brand.
  */
-abstract class Await implements PromiseLike<unknown> {
-  readonly future: Future<unknown>;
-  private onFulfilled: Callback;
-  private onRejected: Callback;
+class Settlement implements PromiseLike<unknown> {
   private state = OPEN;
   /** CHAINED: the chain; FULFILLED: what the callback returned; REJECTED: a promise. */
   private outcome: unknown = undefined;
 
-  constructor(future: Future<unknown>, onFulfilled: Callback, onRejected: Callback) {
-    this.future = future;
-    this.onFulfilled = onFulfilled;
-    this.onRejected = onRejected;
-  }
-
-  protected fulfil(value: unknown): void {
-    this.finish(this.onFulfilled, value, true);
-  }
-
-  protected fail(reason: unknown): void {
-    this.finish(this.onRejected, reason, false);
-  }
-
-  private finish(callback: Callback, value: unknown, ok: boolean): void {
-    this.onFulfilled = this.onRejected = undefined;
+  /** Calls the callback that fits, if there is one, and settles as a promise of then() would. */
+  finish(callback: Callback, value: unknown, ok: boolean): void {
     if (typeof callback === "function") {
       try {
         value = callback(value);
@@ -112,35 +95,49 @@ abstract class Await implements PromiseLike<unknown> {
   }
 }
 
-/** An await inside an async function of ours. */
-class OwnedAwait extends Await implements Unit, ScopedAwait {
+/**
+ * One wait of an async function of ours. A function awaits one thing after the other, as a rule: its scope keeps the
+ * wait that has ended, slot and all, for the next one. A second wait at the same time gets an object of its own.
+ */
+class OwnedAwait implements Unit, ScopedAwait {
   handle = -1;
   previous: ScopedAwait | null = null;
   next: ScopedAwait | null = null;
   readonly scope: Scope;
   readonly scheduler: Reactor;
+  /** Null between two waits: a wake finds nothing to poll then. */
+  private future: Future<unknown> | null = null;
+  private onFulfilled: Callback;
+  private onRejected: Callback;
+  private settlement: Settlement | undefined;
 
-  constructor(future: Future<unknown>, onFulfilled: Callback, onRejected: Callback, scope: Scope) {
-    super(future, onFulfilled, onRejected);
+  constructor(scope: Scope) {
     this.scope = scope;
     this.scheduler = scope.scheduler;
   }
 
   wake(): void {
-    if (this.handle >= 0) this.scheduler.wake(this.handle);
+    if (this.future !== null && this.handle >= 0) this.scheduler.wake(this.handle);
   }
 
-  start(): void {
+  start(future: Future<unknown>, onFulfilled: Callback, onRejected: Callback): Settlement {
     const scope = this.scope;
+    const settlement = new Settlement();
+    this.future = future;
+    this.onFulfilled = onFulfilled;
+    this.onRejected = onRejected;
+    this.settlement = settlement;
     if (scope.isCancelled) {
       microtask(() => this.giveUp(scope.reason));
-      return;
+      return settlement;
     }
-    try {
-      this.scheduler.adopt(this);
-    } catch (error) {
-      microtask(() => this.giveUp(error));
-      return;
+    if (this.handle < 0) {
+      try {
+        this.scheduler.adopt(this);
+      } catch (error) {
+        microtask(() => this.giveUp(error));
+        return settlement;
+      }
     }
     const { waker, unit, verdict, budget, task, reactor, locals } = context;
     const outerScope = context.scope;
@@ -148,13 +145,12 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
     context.reactor = this.scheduler;
     context.verdict = UNIT_PENDING;
     let value: unknown = PENDING;
-    let error: unknown;
-    let failed = false;
+    let ok = true;
     try {
       value = this.pollFuture();
     } catch (thrown) {
-      failed = true;
-      error = thrown;
+      ok = false;
+      value = thrown;
     }
     const verdictHere = context.verdict;
     context.waker = waker;
@@ -165,36 +161,35 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
     context.reactor = reactor;
     context.locals = locals;
     context.scope = outerScope;
-    if (!failed && value === PENDING) {
+    if (ok && value === PENDING) {
       scope.link(this);
       if (verdictHere === UNIT_YIELD) this.scheduler.defer(this.handle);
-      return;
-    }
-    this.scheduler.release(this);
-    if (failed) microtask(() => this.settle(error, false));
-    else microtask(() => this.settle(value, true));
+    } else microtask(() => this.settle(value, ok));
+    return settlement;
   }
 
-  /** Polls in the scope of the function that awaits, on its budget. Not called `poll`: this is a promise, and no future. */
+  /** Polls in the scope of the function that awaits, on its budget. Not called `poll`: this is no future. */
   private pollFuture(): unknown {
     const scope = this.scope;
+    const future = this.future as Future<unknown>;
     context.waker = this;
     context.task = scope.task;
     context.scope = null;
     context.locals = scope.locals;
     const before = (context.budget = scope.budget);
     if (before <= 0) {
-      if (context.probe !== null) context.probe.push(this.future);
+      if (context.probe !== null) context.probe.push(future);
       else context.verdict = UNIT_YIELD;
       return PENDING;
     }
     scope.budget = before - 1;                             // also when it throws
-    const value = this.future.poll(this);
+    const value = future.poll(this);
     if (value === PENDING || context.budget !== before) scope.budget = context.budget;
     return value;
   }
 
   run(): number {
+    if (this.future === null) return UNIT_PENDING;         // woken for a wait that has ended
     this.scope.budget = COOP_BUDGET;
     let value: unknown;
     let ok = true;
@@ -207,22 +202,20 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
     context.scope = context.locals = null;
     if (ok && value === PENDING) return UNIT_PENDING;
     this.scope.unlink(this);
-    this.handle = -1;
     this.settle(value, ok);
-    return UNIT_DONE;
+    return UNIT_PENDING;
   }
 
   closed(): void {
-    if (this.handle < 0) return;
     this.handle = -1;
+    if (this.future === null) return;
     this.scope.unlink(this);
     this.cancel(new ContextError("TOKIWA_SHUT_DOWN", "the runtime of this await has shut down"));
   }
 
   cancel(reason: unknown): void {
-    if (this.handle >= 0) this.scheduler.release(this);
     try {
-      drop(this.future);
+      drop(this.future as Future<unknown>);
     } catch (error) {
       reason = error;
     }
@@ -230,36 +223,39 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
   }
 
   private giveUp(reason: unknown): void {
-    drop(this.future);
+    drop(this.future as Future<unknown>);
     this.settle(reason, false);
   }
 
   private settle(value: unknown, ok: boolean): void {
+    const { scope, settlement } = this;
+    const callback = ok ? this.onFulfilled : this.onRejected;
+    this.future = null;
+    this.onFulfilled = this.onRejected = this.settlement = undefined;
+    if (scope.hasEnded || scope.spare !== null) this.scheduler.release(this);
+    else scope.spare = this;
     if (hasAsyncContext) {
-      const { scope, locals } = context;                   // a callback given to then() is code of the function, too
-      context.scope = this.scope;
-      context.locals = this.scope.locals;
-      if (ok) this.fulfil(value);
-      else this.fail(value);
+      const { scope: outer, locals } = context;            // a callback given to then() is code of the function, too
       context.scope = scope;
+      context.locals = scope.locals;
+      settlement!.finish(callback, value, ok);
+      context.scope = outer;
       context.locals = locals;
       return;
     }
-    const scope = this.scope;                              // the window: the next microtask is the function's own code
-    microtask(() => {
+    microtask(() => {                                      // the window: the next microtask is the function's own code
       context.scope = scope;
       context.task = scope.task;
       context.reactor = scope.scheduler;
     });
-    if (ok) this.fulfil(value);
-    else this.fail(value);
+    settlement!.finish(callback, value, ok);
     microtask(() => {
       context.scope = context.task = context.reactor = null;
     });
   }
 
   describe(): string {
-    return describeFuture(this.future);
+    return describeFuture(this.future as Future<unknown>);
   }
 }
 
@@ -267,9 +263,19 @@ class OwnedAwait extends Await implements Unit, ScopedAwait {
 let freeBudget = COOP_BUDGET;
 
 /** An await outside of any runtime: works without one, for everything that needs none. */
-class FreeAwait extends Await implements Waker {
+class FreeAwait implements Waker {
+  private readonly future: Future<unknown>;
+  private readonly onFulfilled: Callback;
+  private readonly onRejected: Callback;
+  private readonly settlement = new Settlement();
   private isQueued = false;
   private isDone = false;
+
+  constructor(future: Future<unknown>, onFulfilled: Callback, onRejected: Callback) {
+    this.future = future;
+    this.onFulfilled = onFulfilled;
+    this.onRejected = onRejected;
+  }
 
   wake(): void {
     if (this.isQueued || this.isDone) return;
@@ -277,7 +283,7 @@ class FreeAwait extends Await implements Waker {
     microtask(() => this.run());
   }
 
-  start(): void {
+  start(): Settlement {
     if (freeBudget > 0) this.run();
     else {
       this.isQueued = true;
@@ -286,9 +292,10 @@ class FreeAwait extends Await implements Waker {
         this.run();
       });
     }
+    return this.settlement;
   }
 
-  run(): void {
+  private run(): void {
     this.isQueued = false;
     const outer = context.waker;
     const outerUnit = context.unit;
@@ -310,7 +317,7 @@ class FreeAwait extends Await implements Waker {
       return;
     }
     this.isDone = true;
-    microtask(() => (ok ? this.fulfil(value) : this.fail(value)));
+    microtask(() => this.settlement.finish(ok ? this.onFulfilled : this.onRejected, value, ok));
   }
 }
 
@@ -325,7 +332,8 @@ const resolved: Promise<unknown> = Promise.resolve();
 
 /**
  * Polls a future that does not mind being polled twice, before anything is made for the wait: a message that is
- * there costs no slot, no unit and no closure. The answer settles in a job of its own, as always.
+ * there costs no slot and no unit. The answer settles in a job of its own, as always: telling the callbacks of
+ * an await from a caller's own, to call those at once, cost as much as the job that it saved.
  */
 function tryFirst(future: Future<unknown>, scope: Scope, onFulfilled: Callback, onRejected: Callback): PromiseLike<unknown> | undefined {
   const { budget } = context;
@@ -355,12 +363,14 @@ export function awaitIn<T, R1, R2>(
     const settled = tryFirst(future, scope, onFulfilled as Callback, onRejected as Callback);
     if (settled !== undefined) return settled as PromiseLike<R1 | R2>;
   }
-  const node =
-    scope === null
-      ? new FreeAwait(future, onFulfilled as Callback, onRejected as Callback)
-      : new OwnedAwait(future, onFulfilled as Callback, onRejected as Callback, scope);
-  node.start();
-  return node as PromiseLike<unknown> as PromiseLike<R1 | R2>;
+  return settlementOf(future, scope, onFulfilled as Callback, onRejected as Callback) as PromiseLike<unknown> as PromiseLike<R1 | R2>;
+}
+
+function settlementOf(future: Future<unknown>, scope: Scope | null, onFulfilled: Callback, onRejected: Callback): Settlement {
+  if (scope === null) return new FreeAwait(future, onFulfilled, onRejected).start();
+  const unit = (scope.spare as OwnedAwait | null) ?? new OwnedAwait(scope);
+  scope.spare = null;
+  return unit.start(future, onFulfilled, onRejected);
 }
 
 installAwait((future, onFulfilled, onRejected) => awaitIn(future, currentScope(), onFulfilled, onRejected));

@@ -101,7 +101,7 @@ export class Lazy<T> extends Operation<T> {
     try {
       result = isGeneratorFunction(fn) ? fn(...args) : runInScope(scope, () => fn(...args));
     } catch (error) {
-      scope.hasEnded = true;
+      scope.end();
       throw error;
     }
     this.#body = result;
@@ -124,7 +124,7 @@ export class Lazy<T> extends Operation<T> {
       );
       return PENDING;
     }
-    scope.hasEnded = true;
+    scope.end();
     this.#end();
     return result as T;
   }
@@ -134,7 +134,7 @@ export class Lazy<T> extends Operation<T> {
   }
 
   #settled(state: number, value: unknown): void {
-    if (this.#scope !== undefined) this.#scope.hasEnded = true;
+    this.#scope?.end();
     if (this.#state !== ASYNC) return;                     // dropped meanwhile
     this.#leave();
     this.#state = state;

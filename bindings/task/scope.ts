@@ -12,7 +12,7 @@
 // it; a scope that has ended owns nothing any more.
 
 import { type AsyncContext, asyncContext } from "../host.ts";
-import { context, type Owner, type Reactor } from "../future.ts";
+import { context, type Owner, type Reactor, type Unit } from "../future.ts";
 import { COOP_BUDGET } from "../limits.ts";
 
 /** A pending await, as its scope sees it. */
@@ -36,6 +36,8 @@ export class Scope {
   reason: unknown = undefined;
   /** The function has returned: what still runs in this async context belongs to nobody. */
   hasEnded = false;
+  /** A wait that has ended and keeps its slot for the next one. */
+  spare: Unit | null = null;
   /** Coop budget left until the scheduler resumes this function next. */
   budget: number = COOP_BUDGET;
   #first: ScopedAwait | null = null;
@@ -44,6 +46,14 @@ export class Scope {
     this.task = task;
     this.scheduler = scheduler;
     this.locals = locals;
+  }
+
+  /** The function has returned. */
+  end(): void {
+    this.hasEnded = true;
+    if (this.spare === null) return;
+    this.scheduler.release(this.spare);
+    this.spare = null;
   }
 
   /** Whether it waits for one of our futures (if not, only the host can resume it). */

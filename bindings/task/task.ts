@@ -248,10 +248,10 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
         return UNIT_PENDING;
       }
     } catch (error) {
-      if (scope !== null) scope.hasEnded = true;
+      scope?.end();
       return this.settle(REJECTED, error);
     }
-    if (scope !== null) scope.hasEnded = true;
+    scope?.end();
     return this.settle(FULFILLED, result);
   }
 
@@ -268,7 +268,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
 
   private promiseSettled(status: number, value: unknown): void {
     const scope = this.body as Scope | null;
-    if (scope !== null) scope.hasEnded = true;
+    scope?.end();
     if ((this.flags & KIND) === DONE) return;              // detached by abort, or forced at shutdown
     this.scheduler.hostPending--;
     if (status === REJECTED && scope?.isCancelled && value === scope.reason) this.settle(CANCELLED, value, false);
