@@ -57,6 +57,7 @@ import {
 } from "../host.ts";
 import { Random } from "../random.ts";
 import { reportFailures } from "../task/failures.ts";
+import { runInScope, Scope } from "../task/scope.ts";
 import { callHook, Task, type TaskHooks, type TaskScheduler } from "../task/task.ts";
 import { Histogram, type HistogramSnapshot } from "./histogram.ts";
 import type { Root } from "./root.ts";
@@ -158,6 +159,7 @@ export class CurrentThread implements TaskScheduler {
   readonly #roots: Root[] = [];
   #rootsWoken = 0;
   #isDriving = false;
+  #isBursting = false;
   #isScheduled = false;
   #timer: HostTimer | undefined;
   #timerTick = Infinity;
@@ -281,8 +283,10 @@ export class CurrentThread implements TaskScheduler {
 
   ended(task: Task<unknown>, isRunning: boolean): void {
     const { handle } = task;
-    this.#units[handle & INDEX_MASK] = undefined;
-    if (!isRunning) this.#calls.unitFree(this.#arena, handle);
+    if (handle >= 0) {                                     // one that ended in its first poll of a burst never had a slot
+      this.#units[handle & INDEX_MASK] = undefined;
+      if (!isRunning || this.#isBursting) this.#calls.unitFree(this.#arena, handle);
+    }
     this.#alive--;
     if (this.hooks !== null) callHook(this.hooks.onTaskTerminate, task.meta);
     if (this.#alive === 0 && this.#onIdle !== undefined) this.#onIdle();
@@ -521,6 +525,56 @@ export class CurrentThread implements TaskScheduler {
     }
     else this.#armTimer(now);
     if (this.isReady && !this.clock.isPaused) this.#armTimer(now);
+  }
+
+  /**
+   * A drive that polls new tasks before they have a slot: most jobs of a worker end in their first poll, and then never take
+   * one. `body` hands them to `pollFirst()`, and returns when `isReady` says that there is something else to do: drive then.
+   *
+   * All of them run in one scope, for entering one costs more than a small function. One that turns out to be async keeps it.
+   */
+  burst(body: (scope: Scope) => void): void {
+    if (this.#isDriving || this.isClosed) return;
+    const { waker, unit, verdict, budget, task, reactor, scope, locals } = context;
+    const lent = new Scope(null, this, null);
+    const driving = (this.#arena + ARENA_DRIVING) >> 2;
+    this.#isDriving = this.#isBursting = true;
+    this.#core.i32[driving] = DRIVING;
+    for (const guest of this.guests) guest.enter();
+    if (!hasAsyncContext) markDriven(this);
+    context.reactor = this;
+    context.locals = null;
+    try {
+      runInScope(lent, () => body(lent));
+    } finally {
+      context.waker = waker;
+      context.unit = unit;
+      context.verdict = verdict;
+      context.budget = budget;
+      context.task = task;
+      context.reactor = reactor;
+      context.scope = scope;
+      context.locals = locals;
+      this.#isDriving = this.#isBursting = false;
+      if (!this.isClosed) this.#core.i32[driving] = this.#isScheduled || this.#options.lane === "manual" ? DRIVE_AWAITED : 0;
+      if ((lent.task as Task<unknown> | null)?.scope !== lent) lent.end();
+    }
+    if (!this.isClosed && !this.isReady) this.#rest(monotonicNow());
+  }
+
+  /** The first poll of a task without a slot, in a burst. False when it has kept the burst's scope: begin another one. */
+  pollFirst(task: Task<unknown>, lent: Scope): boolean {
+    this.#alive++;
+    this.#spawned++;
+    this.#polls++;
+    context.unit = context.waker = task;
+    context.budget = COOP_BUDGET;
+    const verdict = task.runFirst(lent);
+    if (context.verdict !== UNIT_PENDING) {
+      context.verdict = UNIT_PENDING;
+      if (verdict === UNIT_PENDING) this.#calls.defer(this.#arena, task.handle);
+    }
+    return verdict !== UNIT_PENDING || task.scope !== lent;
   }
 
   /** Polls at most `limit` units. Returns how many. */

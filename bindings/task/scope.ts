@@ -26,8 +26,8 @@ export interface ScopedAwait {
 }
 
 export class Scope {
-  /** The task this code runs in; null in the main of `run()` or `blockOn()`. */
-  readonly task: Owner | null;
+  /** The task this code runs in; null in the main of `run()` or `blockOn()`. A burst lends one scope to function after function, until one turns out to be async. */
+  task: Owner | null;
   readonly scheduler: Reactor;
   /** Values of task-locals here. */
   readonly locals: object | null;

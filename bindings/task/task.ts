@@ -21,7 +21,7 @@
 import { JoinError, OptionError, TokiwaError } from "../errors.ts";
 import { BORROW, context, describeFuture, type Future, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, type Reactor, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker, wakeSafely } from "../future.ts";
 import { reportUnhandled } from "../host.ts";
-import { UNIT_DONE, UNIT_PENDING } from "../limits.ts";
+import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING } from "../limits.ts";
 import { checkBoolean, checkOptions, show } from "../options.ts";
 import { awaitIn, ownFuture } from "./await.ts";
 import { addFailure, forgetFailure, reportFailure } from "./failures.ts";
@@ -176,6 +176,25 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return this.step();
   }
 
+  /**
+   * The first poll of a task that has no slot: it takes one only when it does not end in it. See CurrentThread.burst().
+   *
+   * @param lent the scope of the burst, for a function that is not known to be async; a function that turns out to be keeps it
+   */
+  runFirst(lent: Scope): number {
+    context.task = this;
+    lent.task = this as Task<unknown>;
+    lent.budget = COOP_BUDGET;
+    return this.start(lent);
+  }
+
+  /** Goes on after the call: from here on it can be woken. */
+  private admit(): void {
+    if (this.handle >= 0) return;
+    this.scheduler.adopt(this);
+    if ((this.flags & ABORTING) !== 0) this.scheduler.wake(this.handle);
+  }
+
   private step(): number {
     const flags = this.flags;
     if ((flags & (KIND | ABORTING)) === GENERATOR) {
@@ -216,30 +235,41 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return this.settle(REJECTED, error);
   }
 
-  private start(): number {
+  private start(lent: Scope | null = null): number {
     let fn = this.body as TaskFn<unknown[], unknown>;
     let args: readonly unknown[] | undefined;
     if (this.body instanceof Call) ({ fn, args } = this.body);
     let result: unknown;
-    const scope = isGeneratorFunction(fn) ? null : new Scope(this, this.scheduler, null);
+    let scope = isGeneratorFunction(fn) ? null : lent;
     try {
-      if (scope === null) result = args === undefined ? fn() : fn(...args);
-      else {
+      if (isGeneratorFunction(fn)) result = args === undefined ? fn() : fn(...args);
+      else if (lent !== null) {
+        this.body = context.scope = lent;
+        try {
+          result = args === undefined ? fn() : fn(...args);
+        } finally {
+          context.scope = null;
+        }
+      } else {
+        scope = new Scope(this, this.scheduler, null);
         this.body = scope;                                 // currentTask().own() finds it there
         result = runInScope(scope, args === undefined ? fn : () => fn(...args));
       }
       if (isFuture(result)) {
         this.flags |= FUTURE;
         this.body = result;
+        this.admit();
         return this.pollFuture();
       }
       if (isGenerator(result)) {
         this.flags |= GENERATOR;
         this.body = result;
+        this.admit();
         return this.step();
       }
       if (isThenable(result)) {
         this.flags |= ASYNC;
+        this.admit();
         this.scheduler.hostPending++;
         result.then(
           (value) => this.promiseSettled(FULFILLED, value),
@@ -248,10 +278,10 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
         return UNIT_PENDING;
       }
     } catch (error) {
-      scope?.end();
+      if (scope !== lent) scope?.end();
       return this.settle(REJECTED, error);
     }
-    scope?.end();
+    if (scope !== lent) scope?.end();
     return this.settle(FULFILLED, result);
   }
 

@@ -12,460 +12,40 @@
 // Everything that is queued in one turn goes out in one message for each worker.
 
 import { JoinError } from "../errors.ts";
-import { microtask, monotonicNow, reportDeath, startTimer, stopTimer, type HostTimer, unrefTimer } from "../host.ts";
+import { microtask, monotonicNow, reportDeath, startTimer } from "../host.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
-import type { RemoteBody, Task } from "../task/task.ts";
-import { buryMember, familyTable, newMember } from "./family.ts";
-import { type PackedError, packError, unpackError } from "./errors-wire.ts";
+import type { Task } from "../task/task.ts";
+import { type PackedError, packError } from "./errors-wire.ts";
+import { Job, type JobOwner } from "./job.ts";
+import { Link, type LinkOptions, type LinkOwner } from "./link.ts";
+import { type Pumped, setActive } from "./parking.ts";
 import type { WorkerMetrics } from "./seam.ts";
-import { byDefinition, type SendableFunction, type TakenArgs, takeArgs, unpackShared } from "./sendable.ts";
-import { receiveNow, startWorker, type StartOptions, tryNextOrigin, type WorkerThread } from "./start.ts";
-import { CANCELLED, CLAIM, CONTROL_WORDS, DEAD, FULFILLED, FULFILLED_SHARED, HUNGRY, MAX_WINDOW, REJECTED, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
+import { arityOf, type SendableFunction, type TakenArgs, takeArgs } from "./sendable.ts";
+import { tryNextOrigin } from "./start.ts";
+import { CANCELLED, MAX_WINDOW, REJECTED, type WorkerOrigin } from "./wire.ts";
 
 /** Work that is delivered ahead, in microseconds of the worker's time. */
-const AHEAD_MICROS = 2000;
+const AHEAD_MICROS = 1000;
 /** What was delivered so lately, in ms, is left where it is: its worker is about to start it. */
 const SETTLE_TIME = 1;
 /** A job is left for a starting worker so long, in ms. */
 const RESERVE_TIME = 3000;
 /** A function nobody has measured yet: so many may be delivered when they can be taken back. */
 const UNKNOWN_WINDOW = 32;
-/** A worker that has not said that it is ready after so long, in ms, will not. */
-const START_TIMEOUT = 15_000;
 /** Workers in a row that die before they are ready; then what is queued is rejected. */
 const MAX_START_FAILURES = 3;
 
-export interface PoolOptions extends StartOptions {
+export interface PoolOptions extends LinkOptions {
   readonly size: number;
-  readonly name: (index: number) => string;
-  readonly isShared: boolean;
-  readonly isSerial: boolean;
-  readonly sharesJobs: boolean;
   /** How long an idle worker lives, in ms. */
   readonly keepAliveMs: number;
-  readonly module?: ArrayBuffer | undefined;
 }
 
-/** A job waits in the queue, is delivered to a link, or is over. */
-export class Job implements RemoteBody {
-  readonly id: number;
-  readonly sendable: SendableFunction;
-  readonly taken: TakenArgs;
-  readonly pool: Pool;
-  link: Link | null = null;
-  isOver = false;
-  /** Whose handle it is, in this thread. */
-  task: Task<unknown> | undefined;
-  scheduler: CurrentThread | undefined;
-  /** Or the worker that offered it, and its number there. */
-  origin: Link | undefined;
-  originId = 0;
-
-  constructor(pool: Pool, sendable: SendableFunction, taken: TakenArgs) {
-    this.id = pool.nextJobId();
-    this.pool = pool;
-    this.sendable = sendable;
-    this.taken = taken;
-  }
-
-  abort(reason: JoinError): boolean {
-    return this.pool.abort(this, packError(reason));
-  }
-
-  abandon(): void {
-    this.pool.forget(this);
-  }
-
-  describe(): string {
-    return this.link === null ? "a free thread" : "another thread";
-  }
-
-  /** From the wire: `value` is a PackedError unless it is fulfilled. */
-  settle(status: Status, value: unknown): void {
-    if (this.isOver) return;
-    this.isOver = true;
-    this.pool.jobEnded();
-    if (this.origin !== undefined) {
-      this.origin.answer(this.originId, status, value);
-      return;
-    }
-    this.scheduler!.busyElsewhere--;
-    const task = this.task!;
-    if (status === FULFILLED) task.remoteSettled("fulfilled", value);
-    else if (status === FULFILLED_SHARED) task.remoteSettled("fulfilled", unpackShared(value));
-    else task.remoteSettled(status === CANCELLED ? "cancelled" : "rejected", unpackError(value as PackedError));
-  }
-}
-
-/** Every pool of this thread that has jobs out: what `blockOn()` pumps. */
-const activePools = new Set<Pool>();
-/** Incremented by workers after they have answered; a parked parent waits on it. */
-let parentWord: Int32Array | undefined;
-
-function getParentWord(): Int32Array {
-  parentWord ??= new Int32Array(new SharedArrayBuffer(4));
-  return parentWord;
-}
-
-/** Sends and receives for every pool of this thread, without the event loop. False when this host cannot receive so. */
-export function pumpPools(): boolean {
-  if (receiveNow === undefined) return false;
-  let canPark = false;
-  for (const pool of activePools) {
-    if (!pool.options.isShared) continue;                  // its workers could not rouse us
-    canPark = true;
-    pool.pump();
-  }
-  return canPark;
-}
-
-/** Blocks until a worker answers, at most `ms`; not when something has come meanwhile. */
-export function parkForAnswers(ms: number): void {
-  const before = received;
-  const seen = Atomics.load(getParentWord(), 0);            // before the look: an answer after it changes the word
-  pumpPools();
-  if (received === before) Atomics.wait(getParentWord(), 0, seen, ms);
-  pumpPools();
-}
-
-/** Messages and deaths that have come, on this thread. */
-let received = 0;
-
-let lastWorker = 0;
-
-/** The owner's end of one worker. */
-class Link {
-  readonly name: string;
-  readonly #pool: Pool;
-  #thread!: WorkerThread;
-  #origin!: WorkerOrigin;
-  readonly control: Int32Array | undefined;
-  isReady = false;
-  isDead = false;
-  readonly inFlight = new Map<number, Job>();
-  /** Delivered and, as far as is known, not started; oldest first. */
-  readonly unstarted: Job[] = [];
-  #delivered = 0;
-  #started = 0;
-  done = 0;
-  #known = new Set<number>();
-  #outJobs: unknown[] = [];
-  #outDefinitions: SendableFunction[] = [];
-  #outTransfer: Transferable[] = [];
-  #outAnswers: unknown[] = [];
-  isRecalling = false;
-  readonly createdAt = monotonicNow();
-  deliveredAt = 0;
-  hungrySent = 0;
-  idleTimer: HostTimer | undefined;
-  #startTimer: HostTimer | undefined;
-
-  constructor(pool: Pool, index: number) {
-    this.#pool = pool;
-    const { options } = pool;
-    this.name = options.name(index);
-    this.control = options.isShared ? new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * 4)) : undefined;
-    const lock = receiveNow === undefined && typeof navigator === "object" && "locks" in navigator ? `tokiwa-${++lastWorker}-${Math.random()}` : undefined;
-    const { thread, origin } = startWorker(
-      {
-        name: this.name,
-        index,
-        isSerial: options.isSerial,
-        sharesJobs: options.sharesJobs,
-        control: this.control,
-        parentWord: options.isShared ? getParentWord() : undefined,
-        lock,
-        family: familyTable(),
-        member: (this.#member = newMember()),
-        module: options.module,
-      },
-      options,
-      (error) => this.died(error),
-    );
-    this.#thread = thread;
-    this.#origin = origin;
-    thread.port.onmessage = (event: MessageEvent<ToParent>) => this.receive(event.data);
-    (thread.port as { unref?: () => void }).unref?.();
-    thread.setRef(pool.outstanding > 0);
-    this.#startTimer = startTimer(() => this.died(new Error(`the worker was not ready after ${START_TIMEOUT} ms`)), START_TIMEOUT);
-    unrefTimer(this.#startTimer);
-    this.#lock = lock;
-  }
-
-  readonly #lock: string | undefined;
-  #member = 0;
-
-  setRef(on: boolean): void {
-    this.#thread.setRef(on);
-  }
-
-  // ---- what is in there
-
-  /** Jobs that hold the worker or wait for it. */
-  get occupancy(): number {
-    if (this.#pool.options.isSerial) return this.inFlight.size;
-    this.refreshStarted();
-    return this.unstarted.length;
-  }
-
-  /** Takes what is known to have started off the list of what has not. */
-  refreshStarted(): void {
-    if (this.control !== undefined) {
-      const head = Atomics.load(this.control, CLAIM) & 0xffff;
-      this.#dropStarted((head - this.#started) & 0xffff);
-    }
-  }
-
-  #dropStarted(count: number): void {
-    if (count <= 0) return;
-    this.#started += count;
-    this.unstarted.splice(0, count);
-  }
-
-  // ---- sending
-
-  deliver(job: Job): void {
-    const { sendable, taken } = job;
-    const { id } = sendable.definition;
-    if (!this.#known.has(id)) {
-      this.#known.add(id);
-      this.#outDefinitions.push(sendable);
-    }
-    job.link = this;
-    this.inFlight.set(job.id, job);
-    this.unstarted.push(job);
-    const { args } = taken;
-    const out = this.#outJobs;
-    out.push(job.id, id, taken.hasShared ? -args.length - 1 : args.length);
-    for (const arg of args) out.push(arg);
-    if (taken.transfer !== undefined) this.#outTransfer.push(...taken.transfer);
-    this.#delivered++;
-    if (this.idleTimer !== undefined) {
-      stopTimer(this.idleTimer);
-      this.idleTimer = undefined;
-    }
-  }
-
-  flush(): void {
-    if (this.isDead) return;
-    if (this.#outJobs.length > 0) {
-      const jobs = this.#outJobs;
-      const transfer = this.#outTransfer;
-      const definitions = this.#outDefinitions.length > 0 ? this.#outDefinitions.map((s) => s.definition) : undefined;
-      this.#outJobs = [];
-      this.deliveredAt = monotonicNow();
-      if (transfer.length > 0) this.#outTransfer = [];
-      if (definitions !== undefined) this.#outDefinitions = [];
-      if (this.control !== undefined) this.#moveTail(this.#delivered);
-      this.#post({ k: "jobs", definitions, jobs }, transfer);
-    }
-    if (this.#outAnswers.length > 0) {
-      const answers = this.#outAnswers;
-      this.#outAnswers = [];
-      this.#post({ k: "answers", answers }, []);
-    }
-  }
-
-  #post(message: ToWorker, transfer: Transferable[]): void {
-    this.#thread.port.postMessage(message, transfer);
-  }
-
-  #moveTail(to: number): void {
-    const control = this.control!;
-    for (;;) {
-      const word = Atomics.load(control, CLAIM);
-      const next = (word & 0xffff) | ((to & 0xffff) << 16);
-      if (Atomics.compareExchange(control, CLAIM, word, next) === word) return;
-    }
-  }
-
-  abort(job: Job, reason: PackedError): void {
-    this.#post({ k: "abort", id: job.id, reason }, []);
-  }
-
-  /** The outcome of a job this worker had offered. */
-  answer(id: number, status: Status, value: unknown): void {
-    if (this.isDead) return;
-    if (this.#outAnswers.length === 0) this.#pool.scheduleDispatch();
-    this.#outAnswers.push(id, status, value);
-  }
-
-  setHungry(count: number): void {
-    if (this.hungrySent === count || this.isDead) return;
-    this.hungrySent = count;
-    if (this.control !== undefined) Atomics.store(this.control, HUNGRY, count);
-    else if (this.isReady) this.#post({ k: "hungry", count }, []);
-  }
-
-  /** Takes back the newest half of what has not started. With messages the answer comes later. */
-  takeBack(): Job[] {
-    this.refreshStarted();
-    const count = (this.unstarted.length + 1) >> 1;
-    if (count === 0) return [];
-    if (this.control === undefined) {
-      if (!this.isRecalling) this.#post({ k: "recall", count }, []);
-      this.isRecalling = true;
-      return [];
-    }
-    const taken = this.#claimBack(count);
-    if (taken > 0 && !this.isRecalling) {
-      this.isRecalling = true;                             // nothing more is delivered until it has let go of them
-      this.#post({ k: "recall", count: taken }, []);
-    }
-    const jobs = this.unstarted.splice(this.unstarted.length - taken, taken);
-    for (const job of jobs) this.#returned(job);
-    return jobs;
-  }
-
-  #claimBack(count: number): number {
-    const control = this.control!;
-    for (;;) {
-      const word = Atomics.load(control, CLAIM);
-      const head = word & 0xffff;
-      const left = ((word >>> 16) - head) & 0xffff;
-      const taken = Math.min(count, left);
-      if (taken === 0) return 0;
-      const next = head | ((((word >>> 16) - taken) & 0xffff) << 16);
-      if (Atomics.compareExchange(control, CLAIM, word, next) !== word) continue;
-      this.#delivered -= taken;
-      this.#dropStarted((head - this.#started) & 0xffff);
-      return taken;
-    }
-  }
-
-  #returned(job: Job): void {
-    this.inFlight.delete(job.id);
-    job.link = null;
-  }
-
-  // ---- receiving
-
-  receive(message: ToParent): void {
-    if (this.isDead) return;
-    received++;
-    switch (message.k) {
-      case "ready":
-        this.#ready();
-        break;
-      case "answers":
-        this.#answered(message.answers, message.started);
-        break;
-      case "recalled":
-        this.isRecalling = false;
-        this.#recalled(message.ids);
-        break;
-      case "offer":
-        this.#offered(message.definitions, message.jobs);
-        break;
-      case "abort":
-        this.#pool.abortOffered(this, message.id, message.reason);
-        break;
-      default:
-        this.died(new Error("the worker sent something that is no message of this package"));
-    }
-  }
-
-  #ready(): void {
-    this.isReady = true;
-    if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
-    this.#startTimer = undefined;
-    const lock = this.#lock;
-    if (lock !== undefined) void navigator.locks.request(lock, () => this.died(new Error("the worker has closed itself")));
-    this.#pool.started();
-  }
-
-  #answered(answers: unknown[], started: number): void {
-    if (this.control === undefined) this.#dropStarted(started - this.#started);
-    else this.refreshStarted();
-    for (let i = 0; i < answers.length; i += 4) {
-      const job = this.inFlight.get(answers[i] as number);
-      if (job === undefined) continue;
-      this.inFlight.delete(job.id);
-      this.done++;
-      const micros = answers[i + 3] as number;
-      const { sendable } = job;
-      const known = sendable.micros;
-      if (known < 0) sendable.micros = micros;
-      else sendable.micros = known + (micros - known) * (micros < known || this.control === undefined ? 0.25 : 0.03);   // what waits in vain can be taken back
-      job.settle(answers[i + 1] as Status, answers[i + 2]);
-    }
-    this.#pool.scheduleDispatch();
-  }
-
-  #recalled(ids: number[]): void {
-    const jobs: Job[] = [];
-    for (const id of ids) {
-      const job = this.inFlight.get(id);
-      if (job === undefined) continue;
-      const at = this.unstarted.indexOf(job);
-      if (at >= 0) this.unstarted.splice(at, 1);
-      this.#delivered--;
-      this.#returned(job);
-      jobs.push(job);
-    }
-    this.#pool.requeue(jobs);
-    this.#pool.scheduleDispatch();
-  }
-
-  #offered(definitions: { id: number }[] | undefined, jobs: unknown[]): void {
-    if (definitions !== undefined) for (const definition of definitions) this.#theirs.set(definition.id, byDefinition(definition as never));
-    for (let i = 0; i < jobs.length; ) {
-      const id = jobs[i] as number;
-      const sendable = this.#theirs.get(jobs[i + 1] as number) as SendableFunction;
-      const count = jobs[i + 2] as number;
-      const hasShared = count < 0;
-      const size = hasShared ? -count - 1 : count;
-      const args = jobs.slice(i + 3, i + 3 + size);
-      i += 3 + size;
-      this.#pool.offered(this, id, sendable, { args, transfer: undefined, hasShared });
-    }
-  }
-
-  readonly #theirs = new Map<number, SendableFunction>();
-
-  /** Receives without the event loop. */
-  pump(): void {
-    if (receiveNow === undefined) return;
-    for (let got = receiveNow(this.#thread.port); got !== undefined; got = receiveNow(this.#thread.port)) this.receive(got.message as ToParent);
-    if (this.control !== undefined && Atomics.load(this.control, DEAD) !== 0) this.died(new Error("the worker exited"));
-  }
-
-  // ---- the end
-
-  died(error: unknown): void {
-    if (this.isDead) return;
-    this.isDead = true;
-    received++;
-    if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
-    void this.#thread?.terminate().catch(() => {});
-    buryMember(this.#member);
-    const unstarted: Job[] = [];
-    if (this.control !== undefined) {
-      this.refreshStarted();
-      for (const job of this.unstarted) {
-        this.#returned(job);
-        unstarted.push(job);
-      }
-    }
-    const started = [...this.inFlight.values()];
-    this.inFlight.clear();
-    this.#pool.linkDied(this, error, started, unstarted, this.#origin);
-  }
-
-  terminate(): Promise<void> {
-    this.isDead = true;
-    if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
-    if (this.idleTimer !== undefined) stopTimer(this.idleTimer);
-    return this.#thread.terminate().finally(() => buryMember(this.#member));
-  }
-}
-
-export class Pool {
+export class Pool implements JobOwner, LinkOwner, Pumped {
   readonly options: PoolOptions;
   #queue: Job[] = [];
   #queueHead = 0;
   readonly #links: Link[] = [];
-  #lastJob = 0;
   #lastIndex = 0;
   #startFailures = 0;
   #isScheduled = false;
@@ -480,8 +60,9 @@ export class Pool {
     this.options = options;
   }
 
-  nextJobId(): number {
-    return ++this.#lastJob;
+  /** Its workers can wake this thread while it is parked. */
+  get canRouse(): boolean {
+    return this.options.isShared;
   }
 
   // ---- submitting
@@ -499,9 +80,8 @@ export class Pool {
       this.reject(scheduler, task, error);
       return;
     }
-    const job = new Job(this, sendable, taken);
-    job.task = task.ofRemote(job);
-    job.scheduler = scheduler;
+    const job = new Job(this, sendable, taken.args, arityOf(taken), taken.transfer, task, undefined, 0);
+    task.ofRemote(job);
     scheduler.admit(task);
     scheduler.busyElsewhere++;
     this.#enqueue(job);
@@ -519,10 +99,8 @@ export class Pool {
     this.#startAtLeast(count);
   }
 
-  offered(origin: Link, originId: number, sendable: SendableFunction, taken: TakenArgs): void {
-    const job = new Job(this, sendable, taken);
-    job.origin = origin;
-    job.originId = originId;
+  offered(origin: Link, originId: number, sendable: SendableFunction, args: unknown[], arity: number): void {
+    const job = new Job(this, sendable, args, arity, undefined, undefined, origin, originId);
     let offers = this.#offers.get(origin);
     if (offers === undefined) this.#offers.set(origin, (offers = new Map()));
     offers.set(originId, job);
@@ -531,7 +109,7 @@ export class Pool {
 
   #enqueue(job: Job): void {
     if (this.outstanding++ === 0) {
-      activePools.add(this);
+      setActive(this, true);
       for (const link of this.#links) link.setRef(true);
     }
     this.#queue.push(job);
@@ -547,7 +125,7 @@ export class Pool {
 
   jobEnded(): void {
     if (--this.outstanding > 0) return;
-    activePools.delete(this);
+    setActive(this, false);
     for (const link of this.#links) link.setRef(false);
     for (const fn of this.#onIdle.splice(0)) fn();
   }
@@ -621,10 +199,11 @@ export class Pool {
     let best: Link | undefined;
     let least = Infinity;
     const fair = this.#fairShare();
+    const window = this.#window(next);
     for (const link of this.#links) {
       if (!link.isReady || link.isDead || link.isRecalling) continue;
       const { occupancy } = link;
-      if (occupancy < least && occupancy < this.#window(next) && link.inFlight.size < fair) {
+      if (occupancy < least && occupancy < window && link.inFlight.size < fair) {
         least = occupancy;
         best = link;
       }
@@ -707,14 +286,11 @@ export class Pool {
   /** An idle worker goes after its keep-alive. */
   #rest(link: Link): void {
     const { keepAliveMs } = this.options;
-    if (keepAliveMs === Infinity || link.idleTimer !== undefined) return;
-    link.idleTimer = startTimer(() => {
-      link.idleTimer = undefined;
-      if (link.inFlight.size > 0 || link.isDead) return;
+    if (keepAliveMs === Infinity) return;
+    link.rest(keepAliveMs, () => {
       this.#remove(link);
       void link.terminate().catch(() => {});
-    }, keepAliveMs);
-    unrefTimer(link.idleTimer);
+    });
   }
 
   started(): void {
@@ -727,8 +303,8 @@ export class Pool {
   /** True when the job will not run at all. */
   abort(job: Job, reason: PackedError): boolean {
     if (job.isOver) return false;
-    if (job.link !== null) {
-      job.link.abort(job, reason);
+    if (job.place !== null) {
+      job.place.abort(job, reason);
       return false;
     }
     this.forget(job);
@@ -738,15 +314,15 @@ export class Pool {
   abortOffered(origin: Link, id: number, reason: PackedError): void {
     const job = this.#offers.get(origin)?.get(id);
     if (job === undefined || job.isOver) return;
-    if (job.link === null) job.settle(CANCELLED, reason);
-    else job.link.abort(job, reason);
+    if (job.place === null) job.settle(CANCELLED, reason);
+    else job.place.abort(job, reason);
   }
 
   /** Its outcome will not be asked for. */
   forget(job: Job): void {
     if (job.isOver) return;
     job.isOver = true;
-    if (job.scheduler !== undefined) job.scheduler.busyElsewhere--;
+    if (job.task !== undefined) (job.task.scheduler as CurrentThread).busyElsewhere--;
     this.jobEnded();
   }
 
@@ -811,7 +387,7 @@ export class Pool {
       this.isClosed = true;
       const links = this.#links.splice(0);
       const packed = packError(reason);
-      const jobs = [...this.#queue.slice(this.#queueHead), ...links.flatMap((link) => [...link.inFlight.values()])];
+      const jobs = [...this.#queue.slice(this.#queueHead), ...links.flatMap((link) => link.inFlight.all())];
       this.#queue = [];
       this.#queueHead = 0;
       this.#endings = links.map((link) => link.terminate().catch(() => {}));

@@ -6,16 +6,22 @@
 //
 // `pump` starts one after the other and drives the runtime in between, for a slice at most: then the
 // event loop has a turn, so timers and promises in here never freeze. Answers go out in batches.
+//
+// Jobs of functions that are known to be quick are started in bursts: a look at the clock costs as much as one of them.
 
 import { TokiwaError } from "../errors.ts";
 import { PENDING, type TaskFn, type Waker } from "../future.ts";
 import { builtinModule, macrotask, microtask, monotonicNow } from "../host.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
-import { callOf, type RemoteBody, Task } from "../task/task.ts";
+import type { Scope } from "../task/scope.ts";
+import { callOf, type RemoteBody, Task, type TaskResult } from "../task/task.ts";
 import { compile, explainFreeVariable } from "./compile.ts";
 import { packError, type PackedError, unpackError } from "./errors-wire.ts";
+import { Incoming } from "./incoming.ts";
+import { settleTask } from "./job.ts";
+import { Outbox } from "./outbox.ts";
 import { installedThreads, type RuntimeThreads } from "./seam.ts";
-import { notCloneable, packShared, type SendableFunction, takeArgs, type TakenArgs, takeMoves, unpackShared } from "./sendable.ts";
+import { arityOf, notCloneable, packShared, type SendableFunction, takeArgs, type TakenArgs, takeMoves, unpackShared } from "./sendable.ts";
 import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, HUNGRY, REJECTED, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
 
 /** A pump may hold the event loop so long, in ms. */
@@ -24,25 +30,43 @@ const SLICE = 4;
 const ANSWER_DELAY = 1;
 /** Others are given the time to react before more is offered to them, in ms. */
 const OFFER_INTERVAL = 0.1;
+/** A function that holds the worker for less, in microseconds, is quick... */
+const QUICK_MICROS = 10;
+/** ...and so many calls of it are timed together. */
+const TIMED_TOGETHER = 8;
 
 type Fn = TaskFn<unknown[], unknown>;
 
-/** A delivered job; the waker of its task. */
-class Incoming implements Waker {
+type Outcome = TaskResult<unknown>;
+const NOBODY: Waker = { wake() {} };
+
+/** A function that jobs call, as this worker knows it. */
+class Known {
+  readonly definition: Definition;
+  /** The function, or a promise of it while it is loaded. */
+  fn: Fn | Promise<Fn> | undefined;
+  /** How long a call has held the worker lately. */
+  micros = -1;
+
+  constructor(definition: Definition) {
+    this.definition = definition;
+  }
+}
+
+/** A job whose task has not ended in its first poll; the waker of its task. */
+class Running implements Waker {
   readonly side: WorkerSide;
   readonly id: number;
-  readonly definition: Definition;
-  args: unknown[];
+  readonly known: Known;
+  readonly startedAt: number;
   task: Task<unknown> | undefined;
   reason: PackedError | undefined;
-  startedAt = 0;
-  micros = 0;
 
-  constructor(side: WorkerSide, id: number, definition: Definition, args: unknown[]) {
+  constructor(side: WorkerSide, id: number, known: Known, startedAt: number) {
     this.side = side;
     this.id = id;
-    this.definition = definition;
-    this.args = args;
+    this.known = known;
+    this.startedAt = startedAt;
   }
 
   wake(): void {
@@ -64,24 +88,29 @@ export class WorkerSide implements RuntimeThreads {
   readonly #sharesJobs: boolean;
   readonly #control: Int32Array | undefined;
   readonly #parentWord: Int32Array | undefined;
-  #definitions = new Map<number, Definition>();
+  readonly #known = new Map<number, Known>();
   readonly #compiled = new Map<Definition, Fn | Promise<Fn>>();
-  #incoming: Incoming[] = [];
-  #head = 0;
+  readonly #incoming = new Incoming();
+  /** Delivered jobs that were aborted before they started. */
+  readonly #aborted = new Map<number, PackedError>();
   readonly #nested: Nested[] = [];
-  readonly #jobs = new Map<number, Incoming>();
+  readonly #jobs = new Map<number, Running>();
   readonly #offered = new Map<number, Task<unknown>>();
-  readonly #known = new Set<number>();
+  readonly #told = new Set<number>();
+  readonly #outbox: Outbox;
   #running = 0;
   #started = 0;
-  #answers: unknown[] = [];
-  #transfer: Transferable[] = [];
   #answeredAt = 0;
   #startedTold = 0;
   #hungry = 0;
   #offeredAt = 0;
   #isPumping = false;
   #isScheduled = false;
+  /** The last look at the clock, and what has started since: `#timed` calls of one function. */
+  #now = 0;
+  #timed = 0;
+  #timedOf: Known | undefined;
+  #sliceStart = 0;
   #local: RuntimeThreads | undefined;
 
   constructor(scheduler: CurrentThread, start: StartMessage) {
@@ -91,6 +120,7 @@ export class WorkerSide implements RuntimeThreads {
     this.#sharesJobs = start.sharesJobs;
     this.#control = start.control;
     this.#parentWord = start.parentWord;
+    this.#outbox = new Outbox((message, transfer) => this.#post(message, transfer));
     start.port.onmessage = (event: MessageEvent<ToWorker>) => this.#receive(event.data);
     builtinModule<{ on(event: string, fn: () => void): void }>("node:process")?.on("exit", () => {
       this.#flush();
@@ -119,7 +149,7 @@ export class WorkerSide implements RuntimeThreads {
   #receive(message: ToWorker): void {
     switch (message.k) {
       case "jobs":
-        this.#delivered(message.definitions, message.jobs);
+        this.#incoming.add(message.definitions, message.jobs, message.count);
         break;
       case "abort":
         this.#abort(message.id, message.reason);
@@ -137,44 +167,25 @@ export class WorkerSide implements RuntimeThreads {
     this.#pump();
   }
 
-  #delivered(definitions: Definition[] | undefined, jobs: unknown[]): void {
-    if (definitions !== undefined) for (const definition of definitions) this.#definitions.set(definition.id, definition);
-    for (let i = 0; i < jobs.length; ) {
-      const definition = this.#definitions.get(jobs[i + 1] as number) as Definition;
-      const count = jobs[i + 2] as number;
-      const size = count < 0 ? -count - 1 : count;
-      const args = size === 0 ? [] : jobs.slice(i + 3, i + 3 + size);
-      if (count < 0) unpackShared(args);
-      const job = new Incoming(this, jobs[i] as number, definition, args);
-      i += 3 + size;
-      this.#jobs.set(job.id, job);
-      this.#incoming.push(job);
-    }
-  }
-
-  #dropLast(count: number): Incoming[] {
-    const dropped = this.#incoming.splice(Math.max(this.#head, this.#incoming.length - count));
-    for (const job of dropped) this.#jobs.delete(job.id);
-    return dropped;
-  }
-
   /** With CLAIM the parent has taken them already, and delivers no more until this is answered. */
   #recall(count: number): void {
-    const queued = this.#incoming.length - this.#head;
-    if (this.#control !== undefined) {
+    const incoming = this.#incoming;
+    let dropped: number[];
+    if (this.#control === undefined) dropped = incoming.dropLast(Math.min(count, incoming.length));
+    else {
       const word = Atomics.load(this.#control, CLAIM);
-      this.#dropLast(queued - (((word >>> 16) - (word & 0xffff)) & 0xffff));
-      this.#post({ k: "recalled", ids: [] });
-      this.#notifyParent();
-      return;
+      dropped = incoming.dropLast(incoming.length - (((word >>> 16) - (word & 0xffff)) & 0xffff));
     }
-    this.#post({ k: "recalled", ids: this.#dropLast(Math.min(count, queued)).map((job) => job.id) });
+    for (const id of dropped) this.#aborted.delete(id);
+    this.#post({ k: "recalled", ids: this.#control === undefined ? dropped : [] });
+    this.#notifyParent();
   }
 
   #abort(id: number, reason: PackedError): void {
     const job = this.#jobs.get(id);
-    if (job === undefined) return;
-    if (job.task === undefined) job.reason = reason;
+    if (job === undefined) {
+      if (this.#incoming.has(id)) this.#aborted.set(id, reason);
+    } else if (job.task === undefined) job.reason = reason;
     else job.task.abort(unpackError(reason));
   }
 
@@ -191,65 +202,112 @@ export class WorkerSide implements RuntimeThreads {
     microtask(this.#pumpSoon);
   }
 
-  #pump(): void {
-    if (this.#isPumping || this.#scheduler.isDriving) {
-      if (!this.#isPumping) this.#schedulePumpLater();
-      return;
-    }
-    this.#isPumping = true;
-    const start = monotonicNow();
-    let now = start;
-    for (;;) {
-      if (now - start >= SLICE) {
-        this.#schedulePumpLater();
-        break;
-      }
-      if (!this.#startNested() && !this.#startIncoming(now)) break;
-      now = monotonicNow();
-      if (this.#answers.length > 0 && now - this.#answeredAt >= ANSWER_DELAY) this.#flush();
-    }
-    this.#isPumping = false;
-    this.#flush();
-  }
-
   #schedulePumpLater(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     macrotask(this.#pumpSoon);
   }
 
-  #startIncoming(now: number): boolean {
-    if (this.#isSerial && this.#running > 0) return false;
-    if (this.#head === this.#incoming.length) {
-      if (this.#head > 0) {
-        this.#incoming = [];
-        this.#head = 0;
+  #pump(): void {
+    const scheduler = this.#scheduler;
+    if (this.#isPumping || scheduler.isDriving) {
+      if (!this.#isPumping) this.#schedulePumpLater();
+      return;
+    }
+    this.#isPumping = true;
+    this.#sliceStart = this.#now = monotonicNow();
+    this.#hasWork = true;
+    for (;;) {
+      scheduler.burst(this.#startSome);
+      this.#readClock();
+      if (scheduler.isReady) scheduler.drive(Infinity, SLICE);
+      else if (!this.#hasWork) break;
+      this.#now = monotonicNow();
+      if (this.#now - this.#sliceStart >= SLICE) {
+        this.#schedulePumpLater();
+        break;
       }
-      return false;
     }
-    if (!this.#claim()) return false;
-    const job = this.#incoming[this.#head] as Incoming;
-    this.#incoming[this.#head++] = undefined as unknown as Incoming;
+    this.#isPumping = false;
+    this.#flush();
+  }
+
+  #hasWork = false;
+
+  /** Starts jobs until there is something else to do: units to drive, the slice is over, or no more jobs. */
+  readonly #startSome = (lent: Scope): void => {
+    const scheduler = this.#scheduler;
+    for (;;) {
+      const goesOn = this.#startNested(lent) ?? this.#startIncoming(lent);
+      if (goesOn === undefined) {
+        this.#hasWork = false;
+        return;
+      }
+      this.#hasWork = true;
+      if (this.#timed === 0) {                             // the clock was read
+        if (this.#now - this.#sliceStart >= SLICE) return;
+        if (!this.#outbox.isEmpty && this.#now - this.#answeredAt >= ANSWER_DELAY) this.#flush();
+      }
+      if (!goesOn || scheduler.isReady) return;
+    }
+  };
+
+  /** Shares the time since the last look among the calls since then. */
+  #readClock(): void {
+    const now = monotonicNow();
+    const known = this.#timedOf;
+    if (known !== undefined && this.#timed > 0) {
+      const micros = ((now - this.#now) * 1000) / this.#timed;
+      known.micros = known.micros < 0 ? micros : known.micros + (micros - known.micros) * 0.25;
+    }
+    this.#now = now;
+    this.#timed = 0;
+  }
+
+  /** Whose calls are timed from here on. */
+  #timeCallsOf(known: Known | undefined): void {
+    if (this.#timedOf === known) return;
+    if (this.#timed > 0) this.#readClock();
+    this.#timedOf = known;
+  }
+
+  /** Undefined when none may start; false when the burst must end. */
+  #startIncoming(lent: Scope): boolean | undefined {
+    const incoming = this.#incoming;
+    if (incoming.length === 0 || (this.#isSerial && this.#running > 0) || !this.#claim()) return undefined;
+    incoming.next();
     this.#started++;
-    job.startedAt = now;
-    if (job.reason !== undefined) {
-      this.#answer(job, CANCELLED, job.reason);
-      return true;
-    }
-    let fn: Fn | Promise<Fn> | undefined = this.#compiled.get(job.definition);
-    if (fn === undefined) {
-      try {
-        fn = compile(job.definition);
-      } catch (error) {
-        this.#answer(job, REJECTED, packError(error));
+    const { id, args } = incoming;
+    const known = this.#knownOf(incoming.definition);
+    this.#timeCallsOf(known);
+    if (this.#aborted.size > 0) {
+      const reason = this.#aborted.get(id);
+      if (reason !== undefined) {
+        this.#aborted.delete(id);
+        this.#outbox.add(id, CANCELLED, reason, 0);
         return true;
       }
-      this.#compiled.set(job.definition, fn);
     }
-    this.#running++;
-    if (typeof fn === "function") this.#begin(job, fn);
-    else this.#beginWhenLoaded(job, fn);
+    let { fn } = known;
+    if (fn === undefined) {
+      try {
+        fn = known.fn = compile(known.definition);
+      } catch (error) {
+        this.#outbox.add(id, REJECTED, packError(error), 0);
+        return true;
+      }
+    }
+    if (typeof fn === "function") return this.#begin(id, known, fn, args, lent);
+    this.#beginWhenLoaded(id, known, fn, args);
     return true;
+  }
+
+  #knownOf(definition: Definition): Known {
+    const last = this.#timedOf;
+    if (last?.definition === definition) return last;
+    let known = this.#known.get(definition.id);
+    if (known === undefined) this.#known.set(definition.id, (known = new Known(definition)));
+    return known;
   }
 
   /** Takes the right to start the next job. What the parent has taken back is dropped. */
@@ -266,96 +324,85 @@ export class WorkerSide implements RuntimeThreads {
     }
   }
 
-  #beginWhenLoaded(job: Incoming, loading: Promise<Fn>): void {
+  #beginWhenLoaded(id: number, known: Known, loading: Promise<Fn>, args: unknown[]): void {
+    const job = new Running(this, id, known, this.#now);
+    this.#jobs.set(id, job);
+    this.#running++;
+    const fail = (status: Status, reason: PackedError): void => {
+      this.#jobs.delete(id);
+      this.#running--;
+      this.#outbox.add(id, status, reason, 0);
+      this.#schedulePump();
+    };
     loading.then(
       (fn) => {
-        this.#compiled.set(job.definition, fn);
-        this.#begin(job, fn);
-        this.#schedulePump();
+        known.fn = fn;
+        if (job.reason !== undefined) fail(CANCELLED, job.reason);
+        else {
+          job.task = new Task<unknown>(this.#scheduler, callOf(fn, args));
+          job.task.ending(job);
+          this.#scheduler.spawn(job.task);
+        }
       },
       (error: unknown) => {
-        this.#compiled.delete(job.definition);
-        this.#running--;
-        this.#answer(job, REJECTED, packError(error));
-        this.#schedulePump();
+        known.fn = undefined;
+        fail(REJECTED, packError(error));
       },
     );
   }
 
-  #begin(job: Incoming, fn: Fn): void {
-    const scheduler = this.#scheduler;
-    const task = new Task<unknown>(scheduler, callOf(fn, job.args));
-    job.args = [];
-    job.task = task;
-    if (job.reason !== undefined) task.abort(unpackError(job.reason));
-    task.ending(job);
-    scheduler.spawn(task);
-    scheduler.drive(Infinity, SLICE);
-    if (!this.#isSerial) job.micros = (monotonicNow() - job.startedAt) * 1000;
+  /** The first poll of a job. */
+  #begin(id: number, known: Known, fn: Fn, args: unknown[], lent: Scope): boolean {
+    const task = new Task<unknown>(this.#scheduler, callOf(fn, args));
+    const goesOn = this.#scheduler.pollFirst(task, lent);
+    const isQuick = known.micros >= 0 && known.micros < QUICK_MICROS;
+    if (++this.#timed >= TIMED_TOGETHER || !isQuick) this.#readClock();
+    if (task.isFinished) this.#answer(id, known, task.ending(NOBODY) as Outcome, known.micros);
+    else {
+      const job = new Running(this, id, known, this.#now);
+      job.task = task;
+      this.#jobs.set(id, job);
+      this.#running++;
+      task.ending(job);
+    }
+    return goesOn;
   }
 
   /** The task of a job has ended: its waker was called. */
-  ended(job: Incoming): void {
+  ended(job: Running): void {
     const outcome = job.task!.ending(job);
     if (outcome === PENDING) return;
     this.#running--;
-    if (this.#isSerial || job.micros === 0) job.micros = (monotonicNow() - job.startedAt) * 1000;
-    if (outcome.status === "fulfilled") this.#answerValue(job, outcome.value);
-    else this.#answer(job, outcome.status === "cancelled" ? CANCELLED : REJECTED, packError(explainFreeVariable(job.definition, outcome.reason)));
+    this.#jobs.delete(job.id);
+    this.#answer(job.id, job.known, outcome, this.#isSerial ? (monotonicNow() - job.startedAt) * 1000 : job.known.micros);
     this.#schedulePump();
   }
 
   // ---- answers
 
-  #answerValue(job: Incoming, value: unknown): void {
+  #answer(id: number, { definition }: Known, outcome: Outcome, micros: number): void {
+    const outbox = this.#outbox;
+    if (outcome.status !== "fulfilled") {
+      outbox.add(id, outcome.status === "cancelled" ? CANCELLED : REJECTED, packError(explainFreeVariable(definition, outcome.reason)), micros);
+      return;
+    }
+    const { value } = outcome;
     const type = typeof value;
-    if (type === "function" || type === "symbol") {
-      this.#answer(job, REJECTED, packError(notCloneable("the result")));
-      return;
+    if (type === "function" || type === "symbol") outbox.add(id, REJECTED, packError(notCloneable("the result")), micros);
+    else if (type !== "object" || value === null) outbox.add(id, FULFILLED, value, micros);
+    else {
+      const transfer = takeMoves(value) ?? [];
+      const packed = packShared(value, transfer);
+      outbox.add(id, packed === value ? FULFILLED : FULFILLED_SHARED, packed, micros, transfer);
     }
-    if (type !== "object" || value === null) {
-      this.#answer(job, FULFILLED, value);
-      return;
-    }
-    const moved = takeMoves(value);
-    const packed = packShared(value, this.#transfer);
-    if (moved !== undefined) this.#transfer.push(...moved);
-    this.#answer(job, packed === value ? FULFILLED : FULFILLED_SHARED, packed);
-  }
-
-  #answer(job: Incoming, status: Status, value: unknown): void {
-    this.#jobs.delete(job.id);
-    this.#answers.push(job.id, status, value, job.micros);
   }
 
   #flush(): void {
-    const answers = this.#answers;
-    if (answers.length === 0 && (this.#control !== undefined || this.#started === this.#startedTold)) return;
-    const transfer = this.#transfer;
-    this.#answers = [];
-    if (transfer.length > 0) this.#transfer = [];
+    if (this.#outbox.isEmpty && (this.#control !== undefined || this.#started === this.#startedTold)) return;
     this.#answeredAt = monotonicNow();
     this.#startedTold = this.#started;
-    try {
-      this.#post({ k: "answers", answers, started: this.#started }, transfer);
-    } catch {
-      this.#flushOneByOne(answers, transfer);
-    }
+    this.#outbox.flush(this.#started);
     this.#notifyParent();
-  }
-
-  /** One of the results cannot be cloned: it fails its own task only. */
-  #flushOneByOne(answers: unknown[], transfer: Transferable[]): void {
-    for (let i = 0; i < answers.length; i += 4) {
-      const answer = answers.slice(i, i + 4);
-      try {
-        this.#post({ k: "answers", answers: answer, started: this.#started }, i + 4 === answers.length || answers.length === 4 ? transfer : []);
-      } catch (error) {
-        answer[1] = REJECTED;
-        answer[2] = packError(notCloneable("the result", error));
-        this.#post({ k: "answers", answers: answer, started: this.#started });
-      }
-    }
   }
 
   // ---- spawned in here
@@ -377,15 +424,16 @@ export class WorkerSide implements RuntimeThreads {
     return this.#control === undefined ? this.#hungry : (this.#control[HUNGRY] as number);
   }
 
-  #startNested(): boolean {
+  /** Undefined when there is none; false when the burst must end, so that it is driven. */
+  #startNested(_lent: Scope): boolean | undefined {
     const hungry = this.#nested.length > 0 ? this.#hungryNow() : 0;
     if (hungry > 0) this.#offer(hungry);
     const nested = this.#nested.pop();
-    if (nested === undefined) return false;
+    if (nested === undefined) return undefined;
+    this.#timeCallsOf(undefined);
     if (nested.task.isFinished) return true;
     this.#startHere(nested);
-    this.#scheduler.drive(Infinity, SLICE);
-    return true;
+    return false;
   }
 
   #startHere({ task, sendable, taken }: Nested): void {
@@ -426,13 +474,13 @@ export class WorkerSide implements RuntimeThreads {
     const transfer: Transferable[] = [];
     for (const { task, sendable, taken } of given) {
       const { definition } = sendable;
-      if (!this.#known.has(definition.id)) {
-        this.#known.add(definition.id);
+      if (!this.#told.has(definition.id)) {
+        this.#told.add(definition.id);
         (definitions ??= []).push(definition);
       }
       this.#offered.set(task.id, task);
       task.ofRemote(new Offered(task.id, (message) => this.#post(message), () => this.#offered.delete(task.id)));
-      jobs.push(task.id, definition.id, taken.hasShared ? -taken.args.length - 1 : taken.args.length, ...taken.args);
+      jobs.push(task.id, definition.id, arityOf(taken), ...taken.args);
       if (taken.transfer !== undefined) transfer.push(...taken.transfer);
     }
     this.#post({ k: "offer", definitions, jobs }, transfer);
@@ -445,11 +493,7 @@ export class WorkerSide implements RuntimeThreads {
       const task = this.#offered.get(id);
       if (task === undefined) continue;
       this.#offered.delete(id);
-      const status = answers[i + 1] as Status;
-      const value = answers[i + 2];
-      if (status === FULFILLED) task.remoteSettled("fulfilled", value);
-      else if (status === FULFILLED_SHARED) task.remoteSettled("fulfilled", unpackShared(value));
-      else task.remoteSettled(status === CANCELLED ? "cancelled" : "rejected", unpackError(value as PackedError));
+      settleTask(task, answers[i + 1] as Status, answers[i + 2]);
     }
     this.#scheduler.drive(Infinity, SLICE);
   }

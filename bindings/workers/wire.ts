@@ -21,6 +21,10 @@ export const HUNGRY = 1;
 export const DEAD = 2;
 export const CONTROL_WORDS = 16;
 
+/** Numbers before the values of a run of jobs, and of answers. */
+export const JOB_HEADER = 4;
+export const ANSWER_HEADER = 4;
+
 /** Jobs that may be delivered and not started: head and tail are 16 bits. */
 export const MAX_WINDOW = 4096;
 
@@ -67,7 +71,7 @@ export type WorkerOrigin = { readonly kind: "url"; readonly url: string } | { re
 
 /** Parent to worker. */
 export type ToWorker =
-  | { readonly k: "jobs"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[] }
+  | { readonly k: "jobs"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[]; readonly count: number }
   | { readonly k: "abort"; readonly id: number; readonly reason: PackedError }
   | { readonly k: "recall"; readonly count: number }
   | { readonly k: "hungry"; readonly count: number }

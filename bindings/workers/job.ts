@@ -1,0 +1,85 @@
+// A job, seen from the thread that owns its pool: it waits in the queue, is delivered to a link, or is over.
+
+import type { JoinError } from "../errors.ts";
+import type { CurrentThread } from "../scheduler/current-thread.ts";
+import type { RemoteBody, Task } from "../task/task.ts";
+import { type PackedError, packError, unpackError } from "./errors-wire.ts";
+import { type SendableFunction, unpackShared } from "./sendable.ts";
+import { CANCELLED, FULFILLED, FULFILLED_SHARED, type Status } from "./wire.ts";
+
+/** A pool as its jobs see it. */
+export interface JobOwner {
+  /** True when the job will not run at all. */
+  abort(job: Job, reason: PackedError): boolean;
+  forget(job: Job): void;
+  jobEnded(): void;
+}
+
+/** The worker that has a job, or that offered it. */
+export interface JobPlace {
+  abort(job: Job, reason: PackedError): void;
+  answer(id: number, status: Status, value: unknown): void;
+}
+
+export class Job implements RemoteBody {
+  /** In its place, see JobTable. */
+  id = 0;
+  readonly pool: JobOwner;
+  readonly sendable: SendableFunction;
+  readonly args: unknown[];
+  /** The arity on the wire: negative when there are shared primitives among the arguments. */
+  readonly arity: number;
+  readonly transfer: Transferable[] | undefined;
+  place: JobPlace | null = null;
+  isOver = false;
+  /** Whose handle it is, in this thread. */
+  readonly task: Task<unknown> | undefined;
+  /** Or the worker that offered it, and its number there. */
+  readonly origin: JobPlace | undefined;
+  readonly originId: number;
+
+  constructor(pool: JobOwner, sendable: SendableFunction, args: unknown[], arity: number, transfer: Transferable[] | undefined, task: Task<unknown> | undefined, origin: JobPlace | undefined, originId: number) {
+    this.pool = pool;
+    this.sendable = sendable;
+    this.args = args;
+    this.arity = arity;
+    this.transfer = transfer;
+    this.task = task;
+    this.origin = origin;
+    this.originId = originId;
+  }
+
+  abort(reason: JoinError): boolean {
+    return this.pool.abort(this, packError(reason));
+  }
+
+  abandon(): void {
+    this.pool.forget(this);
+  }
+
+  describe(): string {
+    return this.place === null ? "a free thread" : "another thread";
+  }
+
+  /** From the wire: `value` is a PackedError unless it is fulfilled. */
+  settle(status: Status, value: unknown): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.pool.jobEnded();
+    const { task } = this;
+    if (task === undefined) {
+      this.origin!.answer(this.originId, status, value);
+      return;
+    }
+    (task.scheduler as CurrentThread).busyElsewhere--;
+    if (status === FULFILLED) task.remoteSettled("fulfilled", value);
+    else settleTask(task, status, value);
+  }
+}
+
+/** Gives a task the outcome that came over the wire. */
+export function settleTask(task: Task<unknown>, status: Status, value: unknown): void {
+  if (status === FULFILLED) task.remoteSettled("fulfilled", value);
+  else if (status === FULFILLED_SHARED) task.remoteSettled("fulfilled", unpackShared(value));
+  else task.remoteSettled(status === CANCELLED ? "cancelled" : "rejected", unpackError(value as PackedError));
+}

@@ -1,0 +1,391 @@
+// The parent's end of one worker: what it was given, what it has started, what it has answered.
+//
+//   deliver() ... flush()   one message for all that was delivered in a turn
+//   inFlight                delivered and not answered, by number
+//   unstarted               delivered and, as far as is known, not started; oldest first
+//
+// With shared memory the worker moves CLAIM as it starts jobs, and the parent takes unstarted ones back by the same word. With
+// messages what has started comes with the answers, and jobs are taken back by asking.
+
+import type { Job, JobPlace } from "./job.ts";
+import { JobTable } from "./job-table.ts";
+import { type HostTimer, monotonicNow, startTimer, stopTimer, unrefTimer } from "../host.ts";
+import type { PackedError } from "./errors-wire.ts";
+import { buryMember, familyTable, newMember } from "./family.ts";
+import { getParentWord, noteReceived } from "./parking.ts";
+import { byDefinition, type SendableFunction } from "./sendable.ts";
+import { receiveNow, startWorker, type StartOptions, type WorkerThread } from "./start.ts";
+import { ANSWER_HEADER, CLAIM, CONTROL_WORDS, DEAD, type Definition, HUNGRY, JOB_HEADER, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
+
+/** A worker that has not said that it is ready after so long, in ms, will not. */
+const START_TIMEOUT = 15_000;
+
+/** What a link is told by its pool about its worker, and tells its pool. */
+export interface LinkOwner {
+  readonly options: LinkOptions;
+  readonly outstanding: number;
+  scheduleDispatch(): void;
+  started(): void;
+  requeue(jobs: Job[]): void;
+  offered(origin: Link, originId: number, sendable: SendableFunction, args: unknown[], arity: number): void;
+  abortOffered(origin: Link, id: number, reason: PackedError): void;
+  linkDied(link: Link, error: unknown, started: Job[], unstarted: Job[], origin: WorkerOrigin): void;
+}
+
+export interface LinkOptions extends StartOptions {
+  readonly name: (index: number) => string;
+  readonly isShared: boolean;
+  readonly isSerial: boolean;
+  readonly sharesJobs: boolean;
+  readonly module?: ArrayBuffer | undefined;
+}
+
+let lastWorker = 0;
+
+export class Link implements JobPlace {
+  readonly name: string;
+  readonly control: Int32Array | undefined;
+  readonly createdAt: number = monotonicNow();
+  readonly inFlight: JobTable<Job> = new JobTable<Job>();
+  readonly unstarted: Job[] = [];
+  isReady = false;
+  isDead = false;
+  isRecalling = false;
+  done = 0;
+  deliveredAt = 0;
+  readonly #pool: LinkOwner;
+  readonly #thread: WorkerThread;
+  readonly #origin: WorkerOrigin;
+  readonly #member: number;
+  readonly #lock: string | undefined;
+  readonly #known = new Set<number>();
+  /** Functions that this worker has offered, by their number there. */
+  readonly #theirs = new Map<number, SendableFunction>();
+  #delivered = 0;
+  #started = 0;
+  #hungrySent = 0;
+  #outJobs: unknown[] = [];
+  /** Where the last run begins in `#outJobs`, and the number that would continue it. */
+  #run = -1;
+  #runNext = 0;
+  #outCount = 0;
+  #outDefinitions: Definition[] | undefined;
+  #outTransfer: Transferable[] | undefined;
+  #outAnswers: unknown[] = [];
+  #idleTimer: HostTimer | undefined;
+  #startTimer: HostTimer | undefined;
+
+  constructor(pool: LinkOwner, index: number) {
+    this.#pool = pool;
+    const { options } = pool;
+    this.name = options.name(index);
+    this.control = options.isShared ? new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * 4)) : undefined;
+    this.#lock = receiveNow === undefined && typeof navigator === "object" && "locks" in navigator ? `tokiwa-${++lastWorker}-${Math.random()}` : undefined;
+    this.#member = newMember();
+    const { thread, origin } = startWorker(
+      {
+        name: this.name,
+        index,
+        isSerial: options.isSerial,
+        sharesJobs: options.sharesJobs,
+        control: this.control,
+        parentWord: options.isShared ? getParentWord() : undefined,
+        lock: this.#lock,
+        family: familyTable(),
+        member: this.#member,
+        module: options.module,
+      },
+      options,
+      (error) => this.died(error),
+    );
+    this.#thread = thread;
+    this.#origin = origin;
+    thread.port.onmessage = (event: MessageEvent<ToParent>) => this.receive(event.data);
+    (thread.port as { unref?: () => void }).unref?.();
+    thread.setRef(pool.outstanding > 0);
+    this.#startTimer = startTimer(() => this.died(new Error(`the worker was not ready after ${START_TIMEOUT} ms`)), START_TIMEOUT);
+    unrefTimer(this.#startTimer);
+  }
+
+  setRef(on: boolean): void {
+    this.#thread.setRef(on);
+  }
+
+  // ---- what is in there
+
+  /** Jobs that hold the worker or wait for it. */
+  get occupancy(): number {
+    if (this.#pool.options.isSerial) return this.inFlight.size;
+    this.refreshStarted();
+    return this.unstarted.length;
+  }
+
+  /** Takes what is known to have started off the list of what has not. */
+  refreshStarted(): void {
+    if (this.control === undefined) return;
+    const head = Atomics.load(this.control, CLAIM) & 0xffff;
+    this.#dropStarted((head - this.#started) & 0xffff);
+  }
+
+  #dropStarted(count: number): void {
+    if (count <= 0) return;
+    this.#started += count;
+    this.unstarted.splice(0, count);
+  }
+
+  // ---- sending
+
+  deliver(job: Job): void {
+    const { sendable, args, arity, transfer } = job;
+    this.inFlight.add(job);
+    this.unstarted.push(job);
+    job.place = this;
+    const out = this.#outJobs;
+    const { id } = sendable.definition;
+    const run = this.#run;
+    if (run >= 0 && job.id === this.#runNext && out[run] === id && out[run + 1] === arity) (out[run + 3] as number)++;
+    else {
+      if (!this.#known.has(id)) {
+        this.#known.add(id);
+        (this.#outDefinitions ??= []).push(sendable.definition);
+      }
+      this.#run = out.length;
+      out.push(id, arity, job.id, 1);
+    }
+    this.#runNext = job.id + 1;
+    for (let i = 0; i < args.length; i++) out.push(args[i]);
+    if (transfer !== undefined) (this.#outTransfer ??= []).push(...transfer);
+    this.#delivered++;
+    this.#outCount++;
+  }
+
+  flush(): void {
+    if (this.isDead) return;
+    if (this.#outCount > 0) {
+      const jobs = this.#outJobs;
+      const count = this.#outCount;
+      const transfer = this.#outTransfer;
+      const definitions = this.#outDefinitions;
+      this.#outJobs = [];
+      this.#outCount = 0;
+      this.#run = -1;
+      this.#outTransfer = this.#outDefinitions = undefined;
+      this.deliveredAt = monotonicNow();
+      this.#stopIdleTimer();
+      if (this.control !== undefined) this.#moveTail(this.#delivered);
+      this.#post({ k: "jobs", definitions, jobs, count }, transfer);
+    }
+    if (this.#outAnswers.length > 0) {
+      const answers = this.#outAnswers;
+      this.#outAnswers = [];
+      this.#post({ k: "answers", answers });
+    }
+  }
+
+  #post(message: ToWorker, transfer: Transferable[] = []): void {
+    this.#thread.port.postMessage(message, transfer);
+  }
+
+  #moveTail(to: number): void {
+    const control = this.control!;
+    for (;;) {
+      const word = Atomics.load(control, CLAIM);
+      const next = (word & 0xffff) | ((to & 0xffff) << 16);
+      if (Atomics.compareExchange(control, CLAIM, word, next) === word) return;
+    }
+  }
+
+  abort(job: Job, reason: PackedError): void {
+    this.#post({ k: "abort", id: job.id, reason });
+  }
+
+  /** The outcome of a job this worker had offered. */
+  answer(id: number, status: Status, value: unknown): void {
+    if (this.isDead) return;
+    if (this.#outAnswers.length === 0) this.#pool.scheduleDispatch();
+    this.#outAnswers.push(id, status, value);
+  }
+
+  setHungry(count: number): void {
+    if (this.#hungrySent === count || this.isDead) return;
+    this.#hungrySent = count;
+    if (this.control !== undefined) Atomics.store(this.control, HUNGRY, count);
+    else if (this.isReady) this.#post({ k: "hungry", count });
+  }
+
+  /** Takes back the newest half of what has not started. With messages the answer comes later. */
+  takeBack(): Job[] {
+    this.refreshStarted();
+    const count = (this.unstarted.length + 1) >> 1;
+    if (count === 0) return [];
+    if (this.control === undefined) {
+      if (!this.isRecalling) this.#post({ k: "recall", count });
+      this.isRecalling = true;
+      return [];
+    }
+    const taken = this.#claimBack(count);
+    if (taken > 0 && !this.isRecalling) {
+      this.isRecalling = true;                             // nothing more is delivered until it has let go of them
+      this.#post({ k: "recall", count: taken });
+    }
+    const jobs = this.unstarted.splice(this.unstarted.length - taken, taken);
+    for (const job of jobs) this.#returned(job);
+    return jobs;
+  }
+
+  #claimBack(count: number): number {
+    const control = this.control!;
+    for (;;) {
+      const word = Atomics.load(control, CLAIM);
+      const head = word & 0xffff;
+      const left = ((word >>> 16) - head) & 0xffff;
+      const taken = Math.min(count, left);
+      if (taken === 0) return 0;
+      const next = head | ((((word >>> 16) - taken) & 0xffff) << 16);
+      if (Atomics.compareExchange(control, CLAIM, word, next) !== word) continue;
+      this.#delivered -= taken;
+      this.#dropStarted((head - this.#started) & 0xffff);
+      return taken;
+    }
+  }
+
+  #returned(job: Job): void {
+    this.inFlight.remove(job);
+    job.place = null;
+  }
+
+  // ---- receiving
+
+  receive(message: ToParent): void {
+    if (this.isDead) return;
+    noteReceived();
+    switch (message.k) {
+      case "ready":
+        this.#ready();
+        break;
+      case "answers":
+        this.#answered(message.answers, message.started);
+        break;
+      case "recalled":
+        this.isRecalling = false;
+        this.#recalled(message.ids);
+        break;
+      case "offer":
+        this.#offered(message.definitions, message.jobs);
+        break;
+      case "abort":
+        this.#pool.abortOffered(this, message.id, message.reason);
+        break;
+      default:
+        this.died(new Error("the worker sent something that is no message of this package"));
+    }
+  }
+
+  #ready(): void {
+    this.isReady = true;
+    if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
+    this.#startTimer = undefined;
+    const lock = this.#lock;
+    if (lock !== undefined) void navigator.locks.request(lock, () => this.died(new Error("the worker has closed itself")));
+    this.#pool.started();
+  }
+
+  #answered(answers: unknown[], started: number): void {
+    if (this.control === undefined) this.#dropStarted(started - this.#started);
+    else this.refreshStarted();
+    for (let at = 0; at < answers.length; ) {
+      const status = answers[at] as Status;
+      const micros = answers[at + 1] as number;
+      const id = answers[at + 2] as number;
+      const count = answers[at + 3] as number;
+      at += ANSWER_HEADER;
+      let measured: SendableFunction | undefined;
+      for (let i = 0; i < count; i++) {
+        const job = this.inFlight.take(id + i);
+        const value = answers[at++];
+        if (job === undefined) continue;
+        this.done++;
+        if (job.sendable !== measured) (measured = job.sendable).heldFor(micros, this.control !== undefined);
+        job.settle(status, value);
+      }
+    }
+    this.#pool.scheduleDispatch();
+  }
+
+  #recalled(ids: number[]): void {
+    const jobs: Job[] = [];
+    for (const id of ids) {
+      const job = this.inFlight.get(id);
+      if (job === undefined) continue;
+      const at = this.unstarted.indexOf(job);
+      if (at >= 0) this.unstarted.splice(at, 1);
+      this.#delivered--;
+      this.#returned(job);
+      jobs.push(job);
+    }
+    this.#pool.requeue(jobs);
+    this.#pool.scheduleDispatch();
+  }
+
+  #offered(definitions: Definition[] | undefined, jobs: unknown[]): void {
+    if (definitions !== undefined) for (const definition of definitions) this.#theirs.set(definition.id, byDefinition(definition));
+    for (let at = 0; at < jobs.length; ) {
+      const id = jobs[at] as number;
+      const sendable = this.#theirs.get(jobs[at + 1] as number) as SendableFunction;
+      const arity = jobs[at + 2] as number;
+      at += JOB_HEADER - 1;
+      const end = at + (arity < 0 ? -arity - 1 : arity);
+      this.#pool.offered(this, id, sendable, jobs.slice(at, end), arity);
+      at = end;
+    }
+  }
+
+  /** Receives without the event loop. */
+  pump(): void {
+    if (receiveNow === undefined) return;
+    for (let got = receiveNow(this.#thread.port); got !== undefined; got = receiveNow(this.#thread.port)) this.receive(got.message as ToParent);
+    if (this.control !== undefined && Atomics.load(this.control, DEAD) !== 0) this.died(new Error("the worker exited"));
+  }
+
+  // ---- the end
+
+  /** Goes after `ms` without work. */
+  rest(ms: number, retire: () => void): void {
+    if (this.#idleTimer !== undefined) return;
+    this.#idleTimer = startTimer(() => {
+      this.#idleTimer = undefined;
+      if (this.inFlight.size === 0 && !this.isDead) retire();
+    }, ms);
+    unrefTimer(this.#idleTimer);
+  }
+
+  #stopIdleTimer(): void {
+    if (this.#idleTimer !== undefined) stopTimer(this.#idleTimer);
+    this.#idleTimer = undefined;
+  }
+
+  died(error: unknown): void {
+    if (this.isDead) return;
+    this.isDead = true;
+    noteReceived();
+    if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
+    void this.#thread?.terminate().catch(() => {});
+    buryMember(this.#member);
+    let unstarted: Job[] = [];
+    if (this.control !== undefined) {
+      this.refreshStarted();
+      unstarted = this.unstarted.filter((job) => !job.isOver);
+      for (const job of unstarted) this.#returned(job);
+    }
+    const started = this.inFlight.all();
+    this.inFlight.clear();
+    this.#pool.linkDied(this, error, started, unstarted, this.#origin);
+  }
+
+  terminate(): Promise<void> {
+    this.isDead = true;
+    if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
+    this.#stopIdleTimer();
+    return this.#thread.terminate().finally(() => buryMember(this.#member));
+  }
+}

@@ -1,0 +1,66 @@
+// Answers on their way to the parent: runs of jobs with successive numbers, one message for all that have come together.
+
+import { packError } from "./errors-wire.ts";
+import { notCloneable } from "./sendable.ts";
+import { ANSWER_HEADER, REJECTED, type Status, type ToParent } from "./wire.ts";
+
+export type Post = (message: ToParent, transfer?: Transferable[]) => void;
+
+export class Outbox {
+  readonly #post: Post;
+  #answers: unknown[] = [];
+  #run = -1;
+  #runNext = 0;
+  /** What to transfer, by the place of the value it belongs to. */
+  #transfers: Map<number, Transferable[]> | undefined;
+
+  constructor(post: Post) {
+    this.#post = post;
+  }
+
+  get isEmpty(): boolean {
+    return this.#answers.length === 0;
+  }
+
+  /** @param micros how long it held this worker */
+  add(id: number, status: Status, value: unknown, micros: number, transfer?: Transferable[]): void {
+    const answers = this.#answers;
+    const run = this.#run;
+    if (run >= 0 && id === this.#runNext && answers[run] === status) (answers[run + 3] as number)++;
+    else {
+      this.#run = answers.length;
+      answers.push(status, micros, id, 1);
+    }
+    this.#runNext = id + 1;
+    if (transfer !== undefined && transfer.length > 0) (this.#transfers ??= new Map()).set(answers.length, transfer);
+    answers.push(value);
+  }
+
+  flush(started: number): void {
+    const answers = this.#answers;
+    const transfers = this.#transfers;
+    this.#answers = [];
+    this.#run = -1;
+    this.#transfers = undefined;
+    try {
+      this.#post({ k: "answers", answers, started }, transfers === undefined ? undefined : [...transfers.values()].flat());
+    } catch {
+      this.#flushOneByOne(answers, transfers, started);
+    }
+  }
+
+  /** One of the results cannot be cloned: it fails its own task only. */
+  #flushOneByOne(answers: unknown[], transfers: Map<number, Transferable[]> | undefined, started: number): void {
+    for (let at = 0; at < answers.length; ) {
+      const [status, micros, id, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
+      at += ANSWER_HEADER;
+      for (let i = 0; i < count; i++, at++) {
+        try {
+          this.#post({ k: "answers", answers: [status, micros, id + i, 1, answers[at]], started }, transfers?.get(at));
+        } catch (error) {
+          this.#post({ k: "answers", answers: [REJECTED, micros, id + i, 1, packError(notCloneable("the result", error))], started });
+        }
+      }
+    }
+  }
+}

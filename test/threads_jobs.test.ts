@@ -1,0 +1,103 @@
+// Jobs that start in bursts: each has its own task, outcome and abort, whatever ran before it in the same burst.
+import { currentTask, Runtime, sleep, type Suspend } from "tokiwa";
+import { send } from "tokiwa/threads";
+import { afterEach, describe, expect, test } from "vitest";
+import { transports } from "./support/sent.ts";
+
+const open: Runtime[] = [];
+function multi(options: object): Runtime {
+  const runtime = new Runtime({ flavor: "multi-thread", ...options });
+  open.push(runtime);
+  return runtime;
+}
+afterEach(async () => {
+  for (const runtime of open.splice(0)) await runtime.shutdown({ timeout: 0 });
+});
+
+const echo = send((n: unknown) => n);
+
+describe.each(transports)("jobs in one burst (%s)", (transport) => {
+  test("plain, async and generator functions, failures and promises come back each to its own handle", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    await runtime.spawn(echo, 0);
+    const kinds = [
+      send((n: number): unknown => n),
+      send(async (n: number): Promise<unknown> => (await tokiwa.sleep(1), n)),
+      send(function* (n: number): Generator<Suspend, unknown, unknown> {
+        yield* tokiwa.sleep(1);
+        return n;
+      }),
+      send((n: number): unknown => {
+        throw new RangeError(String(n));
+      }),
+      send((n: number): unknown => Promise.resolve(n).then((m) => (tokiwa.currentTask().id > 0 ? m : -1))),
+      send((n: number): unknown => ({ n })),
+      send((n: number): unknown => tokiwa.timeout(50, tokiwa.sleep(1)).then(() => n)),
+    ];
+    const handles = Array.from({ length: 350 }, (_, n) => runtime.spawn(kinds[n % kinds.length] as never, n as never));
+    const results = await Promise.all(handles.map((handle) => handle.result()));
+    for (const [n, result] of results.entries()) {
+      if (n % kinds.length === 3) expect(result).toMatchObject({ status: "rejected", reason: { name: "RangeError", message: String(n) } });
+      else expect(result).toEqual({ status: "fulfilled", value: n % kinds.length === 5 ? { n } : n });
+    }
+  });
+
+  test("a job knows its own task, also after an await of something foreign", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const own = send(async () => {
+      const before = tokiwa.currentTask().id;
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      return before === tokiwa.currentTask().id ? before : -1;
+    });
+    const ids = await Promise.all(Array.from({ length: 40 }, (_, n) => (n % 3 === 0 ? runtime.spawn(own) : runtime.spawn(send(() => tokiwa.currentTask().id)))));
+    expect(new Set(ids).size).toBe(40);
+    expect(() => currentTask()).toThrow();
+  });
+
+  test("a job that is aborted before it starts does not run", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const mark = send((n: number, ms: number) => {
+      const end = performance.now() + ms;
+      while (performance.now() < end);
+      ((globalThis as unknown as { marks: number[] }).marks ??= []).push(n);
+    });
+    await runtime.spawn(mark, -1, 20);
+    const handles = Array.from({ length: 21 }, (_, n) => runtime.spawn(mark, n, n === 0 ? 30 : 0));
+    await sleep(5);
+    for (let n = 3; n < handles.length; n += 2) handles[n]!.abort();       // the first ones may have started
+    const results = await Promise.all(handles.map((handle) => handle.result()));
+    const isAborted = (n: number): boolean => n >= 3 && n % 2 === 1;
+    expect(results.map(({ status }) => status)).toEqual(handles.map((_, n) => (isAborted(n) ? "cancelled" : "fulfilled")));
+    const marks = await runtime.spawn(send(() => (globalThis as unknown as { marks: number[] }).marks));
+    expect(marks).toEqual([-1, ...handles.keys()].filter((n) => !isAborted(n)));
+  });
+
+  test("a result that cannot be cloned does not take others along, nor their buffers", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    await runtime.spawn(echo, 0);
+    const make = send((n: number) => (n % 4 === 1 ? { f: () => n } : tokiwa.move(new Uint8Array([n]))));
+    const results = await Promise.all(Array.from({ length: 12 }, (_, n) => runtime.spawn(make, n).result()));
+    for (const [n, result] of results.entries()) {
+      if (n % 4 === 1) expect(result).toMatchObject({ status: "rejected", reason: { code: "TOKIWA_NOT_CLONEABLE" } });
+      else expect(result).toEqual({ status: "fulfilled", value: new Uint8Array([n]) });
+    }
+  });
+
+  test("timers, tasks and wakes of plain functions are driven after their burst", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const handles = Array.from({ length: 30 }, (_, n) =>
+      runtime.spawn(
+        send((k: number) => {
+          const [tx, rx] = tokiwa.oneshot<number>();
+          void tokiwa.spawn(async () => {
+            await tokiwa.sleep(k % 4);
+            tx.send(k);
+          });
+          return rx;
+        }),
+        n,
+      ),
+    );
+    expect(await Promise.all(handles)).toEqual(Array.from({ length: 30 }, (_, n) => n));
+  });
+});
