@@ -1,7 +1,7 @@
 // After Tokio's task_abort.rs and task_builder.rs; what has no meaning here is listed at the foot.
 import { describe, expect, test, vi } from "vitest";
 import {
-  type AbortHandle, currentTask, future, fromPromise, type JoinHandle, JoinError, lazy, PENDING, run, Runtime, select, sleep, spawn, taskBuilder, timeout, type Waker, yieldNow,
+  AbortHandle, currentTask, future, fromPromise, type JoinHandle, JoinError, lazy, PENDING, run, Runtime, select, sleep, spawn, taskBuilder, timeout, type Waker, yieldNow,
 } from "tokiwa";
 import { forEachRuntime, rejection, settle, thrown } from "./support/runtimes.ts";
 
@@ -108,6 +108,7 @@ forEachRuntime(({ fn, make, run }) => {
   test("an abort handle aborts, knows the id and whether the task has finished", () => run(function* () {
     const handle = spawn(fn(function* () { yield sleep(1e9); }));
     const abort: AbortHandle = handle.abortHandle();
+    expect(abort).toBeInstanceOf(AbortHandle);
     expect(abort.id).toBe(handle.id);
     expect(abort.isFinished).toBe(false);
     abort.abort("x");

@@ -23,6 +23,7 @@ import { BORROW, context, describeFuture, type Future, isFuture, isSuspend, isTh
 import { reportUnhandled } from "../host.ts";
 import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING } from "../limits.ts";
 import { checkBoolean, checkOptions, show } from "../options.ts";
+import { AbortHandle } from "./abort-handle.ts";
 import { awaitIn, ownFuture } from "./await.ts";
 import { addFailure, forgetFailure, reportFailure } from "./failures.ts";
 import { ABORTING, ASYNC, CANCELLED, CLEANING, DISPOSED, DONE, FULFILLED, FUTURE, GENERATOR, KIND, OBSERVED, REJECTED, REMOTE, START } from "./flags.ts";
@@ -80,14 +81,6 @@ export interface TaskScheduler extends Reactor {
   failed(error: unknown): void;
 }
 
-/** Aborts a task, without keeping its result alive. */
-export interface AbortHandle {
-  /** Cancels the task at its next suspension; nothing happens if it has finished. */
-  abort(reason?: unknown, options?: AbortOptions): void;
-  readonly isFinished: boolean;
-  readonly id: TaskId;
-}
-
 export interface AbortOptions {
   /** Settle the handle at once, also if an async function cannot be interrupted where it is. Default false. */
   detach?: boolean;
@@ -99,7 +92,11 @@ export interface AbortOptions {
  *
  * Dropping it detaches the task.
  */
-export interface JoinHandle<T> extends Future<T>, AbortHandle {
+export interface JoinHandle<T> extends Future<T> {
+  readonly id: TaskId;
+  readonly isFinished: boolean;
+  /** Cancels the task at its next suspension; nothing happens if it has finished. */
+  abort(reason?: unknown, options?: AbortOptions): void;
   /** A handle that can only abort. */
   abortHandle(): AbortHandle;
   /** How the task ended; never rejects. */
@@ -486,7 +483,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   }
 
   abortHandle(): AbortHandle {
-    return new TaskAbortHandle(this as Task<unknown>);
+    return new AbortHandle(this as Task<unknown>);
   }
 
   result(): Future<TaskResult<T>> {
@@ -700,26 +697,6 @@ class TaskView implements CurrentTask {
     if (!isFuture(future)) throw new OptionError(`own() takes a future, got ${show(future)}`);
     const scope = this.#task.scope;
     return scope === null ? future : ownFuture(future, scope);
-  }
-}
-
-class TaskAbortHandle implements AbortHandle {
-  readonly #task: Task<unknown>;
-
-  constructor(task: Task<unknown>) {
-    this.#task = task;
-  }
-
-  abort(reason?: unknown, options?: AbortOptions): void {
-    this.#task.abort(reason, options);
-  }
-
-  get isFinished(): boolean {
-    return this.#task.isFinished;
-  }
-
-  get id(): TaskId {
-    return this.#task.id;
   }
 }
 
