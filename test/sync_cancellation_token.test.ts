@@ -1,6 +1,6 @@
 // After tokio-util/tests/sync_cancellation_token.rs, then what is JavaScript's own.
 
-import { CancellationToken, future, lazy, OptionError, PENDING, run, sleep, spawn, yieldNow } from "tokiwa";
+import { CancellationToken, type Future, future, lazy, OptionError, PENDING, run, sleep, spawn, yieldNow } from "tokiwa";
 import { task } from "tokiwa/testing";
 import { describe, expect, test } from "vitest";
 import { collectGarbage } from "./support/lanes.ts";
@@ -166,6 +166,14 @@ describe("as tokio-util documents", () => {
     expect(token.isCancelled).toBe(true);
   });
 
+  test("a future of one's own may do without a dispose", () => {
+    const token = new CancellationToken();
+    const until = task(token.runUntilCancelled({ poll: () => PENDING } as unknown as Future<void>));
+    expect(until.poll()).toBe(PENDING);
+    token.cancel();
+    expect(until.poll()).toBe(undefined);
+  });
+
   test("runUntilCancelled passes a failure on, and dropping it drops the future", async () => {
     const token = new CancellationToken();
     await expect(token.runUntilCancelled(Promise.reject(new Error("boom")))).rejects.toThrow("boom");
@@ -270,10 +278,7 @@ describe("here", () => {
         wait.poll();
         if (i % 2 === 0) wait.drop();
         else grandchild.cancel();
-        if (i % 3 === 0) {
-          void child.signal;
-          child[Symbol.dispose]();
-        }
+        if (i % 3 === 0) refs.push(new WeakRef(grandchild.signal));
       }
     })();
     return new Promise<void>((resolve) => {
@@ -283,6 +288,30 @@ describe("here", () => {
         resolve();
       }, 0);
     });
+  });
+
+  test("a signal that somebody listens to follows the token above, whoever still holds what is in between", async () => {
+    const root = new CancellationToken();
+    const heard: unknown[] = [];
+    (() => {
+      root.child().child().signal.addEventListener("abort", (event) => heard.push((event.target as AbortSignal).reason));
+    })();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    collectGarbage();
+    const { signal } = root.child();
+    root.cancel("enough");
+    expect(heard).toEqual(["enough"]);
+    expect([signal.aborted, signal.reason, root.child().signal.reason]).toEqual([true, "enough", "enough"]);
+  });
+
+  test("a child that is cancelled alone aborts its signals and those below, no others", () => {
+    const root = new CancellationToken();
+    const child = root.child();
+    const grandchild = child.child();
+    const signals = [root.signal, child.signal, grandchild.signal, root.child().signal];
+    child.cancel("why");
+    expect(signals.map((signal) => signal.aborted)).toEqual([false, true, true, false]);
+    expect(grandchild.signal.reason).toBe("why");
   });
 
   test("takes futures and promises only", () => {

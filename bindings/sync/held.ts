@@ -46,7 +46,7 @@ class HeldFuture<R> extends Operation<R> {
 
   override [Symbol.dispose](): void {
     try {
-      this.#inner[Symbol.dispose]();
+      this.#inner[Symbol.dispose]?.();
     } finally {
       this.#guard.unlock();
     }

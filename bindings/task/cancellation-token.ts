@@ -1,12 +1,14 @@
 // CancellationToken: a tree; cancelling one cancels all below it.
 //
 // Children point to their parent. A parent knows a child only while there is somebody to tell: a pending
-// `cancelled()`, a signal that was handed out, or a grandchild with one of these. So a token made for each request of
-// a server costs its long-lived parent nothing, and dropping a token needs no call. Whether
-// a token is cancelled is found by looking upwards, and remembered.
+// `cancelled()`, or a grandchild with one. So a token made for each request of a server costs its long-lived parent
+// nothing, and dropping a token needs no call. Whether a token is cancelled is found by looking upwards, and remembered.
+//
+// A signal that was handed out depends on the signals of all tokens above by the host's own AbortSignal.any(): the host
+// holds it weakly, unless somebody listens to it.
 
 import { OptionError } from "../errors.ts";
-import { type Awaitable, completed, context, FINISHED, type Future, Operation, PENDING, proceed, restore, type Suspend, type Waker } from "../future.ts";
+import { type Awaitable, completed, context, describeFuture, FINISHED, type Future, Operation, PENDING, proceed, restore, type Suspend, type Waker } from "../future.ts";
 import { show } from "../options.ts";
 import { Waiter, WaiterQueue } from "../sync/waiters.ts";
 import { operand } from "./promise.ts";
@@ -17,7 +19,8 @@ class Node {
   readonly queue: WaiterQueue<Cancelled> = new WaiterQueue<Cancelled>();
   /** Those below that have somebody to tell. */
   children: Set<Node> | null = null;
-  controller: AbortController | null = null;
+  #controller: AbortController | null = null;
+  #signal: AbortSignal | null = null;
   reason: unknown = undefined;
   #isCancelled = false;
   #isKnown = false;
@@ -53,12 +56,22 @@ class Node {
     Node.forget(this);
     for (const node of told) {
       node.queue.wakeAll();
-      node.controller?.abort(node.reason);
+      node.#controller?.abort(node.reason);
     }
   }
 
   get #hasListeners(): boolean {
-    return !this.queue.isEmpty || this.controller !== null || this.children !== null;
+    return !this.queue.isEmpty || this.children !== null;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#signal !== null) return this.#signal;
+    const { parent } = this;
+    const controller = (this.#controller = new AbortController());
+    if (this.isCancelled) controller.abort(this.reason);
+    const isAlone = parent === null || this.#isCancelled;
+    this.#signal = isAlone ? controller.signal : AbortSignal.any([parent.signal, controller.signal]);
+    return this.#signal;
   }
 
   /** Makes a node known upwards: there is somebody to tell. */
@@ -152,7 +165,7 @@ class UntilCancelled<T> extends Operation<T | undefined> {
 
   poll(waker: Waker): T | undefined | typeof PENDING {
     if (this.#cancelled.poll(waker) !== PENDING) {
-      this.#inner[Symbol.dispose]();
+      this.#inner[Symbol.dispose]?.();
       return undefined;
     }
     let value: T | typeof PENDING;
@@ -168,11 +181,11 @@ class UntilCancelled<T> extends Operation<T | undefined> {
 
   override [Symbol.dispose](): void {
     this.#cancelled[Symbol.dispose]();
-    this.#inner[Symbol.dispose]();
+    this.#inner[Symbol.dispose]?.();
   }
 
   override describe(): string {
-    return this.#inner instanceof Operation ? this.#inner.describe() : "a future";
+    return describeFuture(this.#inner);
   }
 }
 
@@ -185,8 +198,8 @@ export interface DropGuard extends Disposable {
 /**
  * Says to any number of tasks that they should stop. It interrupts nobody: they look, or wait for it.
  *
- * A child is cancelled with its parent, and can be cancelled alone. Nothing needs to be given back, except that a
- * child whose `signal` was used stays known to its parent: dispose of such a child when it is done with.
+ * A child is cancelled with its parent, and can be cancelled alone. A child needs not be given back: its parent does
+ * not hold it.
  *
  * @example
  * const stop = new CancellationToken();
@@ -244,13 +257,7 @@ export class CancellationToken implements Disposable {
 
   /** For `fetch` and the like; aborted when the token is cancelled. Made at the first use. */
   get signal(): AbortSignal {
-    const node = this.#node;
-    if (node.controller === null) {
-      node.controller = new AbortController();
-      if (node.isCancelled) node.controller.abort(node.reason);
-      else Node.listen(node);
-    }
-    return node.controller.signal;
+    return this.#node.signal;
   }
 
   /**
@@ -276,12 +283,9 @@ export class CancellationToken implements Disposable {
     };
   }
 
-  /** Lets go of the parent, or the host's signal: `signal` no longer follows it. Cancels nothing; waits go on. */
+  /** Lets go of the host's signal given to `from()`. Cancels nothing; waits go on. */
   [Symbol.dispose](): void {
-    const node = this.#node;
     this.#unlisten?.();
     this.#unlisten = undefined;
-    node.controller = null;
-    node.left();
   }
 }

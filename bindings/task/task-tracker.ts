@@ -5,7 +5,7 @@
 // tracker is opened or used again before they look.
 
 import { spawnBlocking } from "../blocking.ts";
-import { completed, describeFuture, type Future, Operation, PENDING, type TaskFn, type Waker } from "../future.ts";
+import { completed, describeFuture, type Future, Operation, PENDING, proceed, type TaskFn, type Waker } from "../future.ts";
 import { spawn } from "../runtime.ts";
 import { Notify } from "../sync/notify.ts";
 import type { Sendable } from "../workers/sendable.ts";
@@ -62,7 +62,7 @@ class Tracked<T> extends Operation<T> {
   override [Symbol.dispose](): void {
     if (this.#isOver) return;
     try {
-      this.#inner[Symbol.dispose]();
+      this.#inner[Symbol.dispose]?.();
     } finally {
       this.#end();
     }
@@ -90,7 +90,7 @@ class Wait extends Operation<void> {
   }
 
   poll(waker: Waker): void | typeof PENDING {
-    if (this.#wasDone) return undefined;
+    if (this.#wasDone) return proceed(waker) ? undefined : PENDING;
     if (this.#lastExit.poll(waker) !== PENDING) return undefined;
     if (!this.#count.isDone) return PENDING;
     this.#lastExit[Symbol.dispose]();
