@@ -16,7 +16,7 @@
 // goes behind everything that is ready.
 
 import { ContextError, OptionError } from "./errors.ts";
-import { reportUnhandled } from "./host.ts";
+import { microtask, reportUnhandled } from "./host.ts";
 import { UNIT_PENDING, UNIT_YIELD, UNLIMITED } from "./limits.ts";
 import { checkFunction, show } from "./options.ts";
 
@@ -124,6 +124,24 @@ const SUSPEND = Object.freeze({}) as Suspend;
 export const SUSPENDED: IteratorResult<Suspend, never> = Object.freeze({ done: false, value: SUSPEND });
 /** The step of an iterator that has finished without a value. */
 export const FINISHED: IteratorResult<Suspend, undefined> = Object.freeze({ done: true, value: undefined });
+
+/** The step of a wait that is ready. One for all, read before anything else can run. */
+const READY: { done: true; value: unknown } = { done: true, value: undefined };
+let keepsValue = false;
+const forgetValue = (): void => {
+  READY.value = undefined;
+  keepsValue = false;
+};
+
+/** The step of an iterator that has finished with a value. Good until the next one is made; keeps the value for this turn of the host and no longer. */
+export function readyWith<T>(value: T): IteratorResult<Suspend, T> {
+  READY.value = value;
+  if (!keepsValue) {
+    keepsValue = true;
+    microtask(forgetValue);
+  }
+  return READY as IteratorResult<Suspend, T>;
+}
 
 /** Whether a yielded value came from one of our futures. */
 export function isSuspend(value: unknown): boolean {

@@ -35,6 +35,12 @@ export function checkFunction<F>(name: string, value: F): F {
   return value;
 }
 
+/** An object of the same class as `like`, which messages call `kind`: the names of classes do not survive every bundler. */
+export function checkAlike<T extends object>(name: string, value: T, like: T, kind: string): T {
+  if (!(value instanceof (like.constructor as new () => T))) throw new OptionError(`${name} must be another ${kind}, got ${show(value)}`);
+  return value;
+}
+
 export function checkBoolean(name: string, value: unknown): boolean {
   if (typeof value !== "boolean") throw new OptionError(`${name} must be true or false, got ${show(value)}`);
   return value;

@@ -396,6 +396,10 @@ describe("what can be asked", () => {
     const [tx, rx] = broadcast<number>(1);
     const [tx2, rx2] = broadcast<number>(1);
     expect([tx.sameChannel(tx.clone()), tx.sameChannel(tx2), rx.sameChannel(rx.resubscribe()), rx.sameChannel(rx2)]).toEqual([true, false, true, false]);
+    for (const other of [undefined, null, 1, {}]) {
+      expect(() => tx.sameChannel(other as never)).toThrow(/^other must be another BroadcastSender, got /);
+      expect(() => rx.sameChannel(other as never)).toThrow(/^other must be another BroadcastReceiver, got /);
+    }
   });
 });
 

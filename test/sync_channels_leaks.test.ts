@@ -116,3 +116,27 @@ test("what was received, discarded or overwritten is let go", async () => {
   collectGarbage();
   expect(gone.filter((ref) => ref.deref() !== undefined).length).toBe(0);
 });
+
+test("a message that a yield* has received is the receiver's alone in the next turn of the host", async () => {
+  const gone: WeakRef<object>[] = [];
+  const message = (): object => {
+    const object = {};
+    gone.push(new WeakRef(object));
+    return object;
+  };
+  const [tx, rx] = mpsc<object>(1);
+  const [hub, reader] = broadcast<object>(1);
+  const [one, answer] = oneshot<object>();
+  const runtime = new Runtime();
+  await runtime.run(function* () {
+    const receive = (future: Future<object | undefined>) => spawn(function* () { yield* future; });
+    for (const send of [() => tx.trySend(message()), () => hub.send(message()), () => one.send(message())]) send();
+    for (const future of [rx.recv(), reader.recv(), answer]) yield* receive(future);
+  });
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  collectGarbage();
+  expect(gone.map((ref) => ref.deref())).toEqual([undefined, undefined, undefined]);
+  tx.trySend({});                                          // the channels are alive
+  expect([rx.isEmpty, reader.isEmpty]).toEqual([false, true]);
+  await runtime.shutdown();
+});

@@ -297,6 +297,38 @@ describe("closing", () => {
     expect(receive.poll()).toBe(5);
   });
 
+  test.each(["polled", "dropped"] as const)("a reservation of two that has got one keeps a closed receiver waiting until it is %s", (how) => {
+    const [tx, rx] = mpsc<number>(2);
+    const permit = tx.tryReserve();
+    const both = task(tx.reserveMany(2));
+    expect(both.poll()).toBe(PENDING);
+    rx.close();
+    const recv = task(rx.recv());
+    expect(recv.poll()).toBe(PENDING);
+    permit.release();
+    expect(recv.isWoken).toBe(false);                      // one place is still out
+    if (how === "polled") expect(() => both.poll()).toThrow(SendError);
+    else both.drop();
+    expect(recv.isWoken).toBe(true);
+    expect(recv.poll()).toBe(undefined);
+  });
+
+  test.each(["polled", "dropped"] as const)("a reservation that was granted its place keeps a closed receiver waiting until it is %s", (how) => {
+    const [tx, rx] = mpsc<number>(1);
+    const permit = tx.tryReserve();
+    const waiting = task(tx.reserve());
+    expect(waiting.poll()).toBe(PENDING);
+    permit.release();
+    expect(waiting.isWoken).toBe(true);
+    rx.close();
+    const recv = task(rx.recv());
+    expect(recv.poll()).toBe(PENDING);
+    if (how === "polled") expect(() => waiting.poll()).toThrow(SendError);
+    else waiting.drop();
+    expect(recv.isWoken).toBe(true);
+    expect(recv.poll()).toBe(undefined);
+  });
+
   test("a reservation that waits when the receiver closes is woken, and may be dropped", async () => {
     const [tx, rx] = mpsc<void>(1);
     const permit1 = await tx.reserve();
@@ -683,6 +715,8 @@ describe("what can be asked", () => {
     expect([a.sameChannel(a.clone()), a.sameChannel(b)]).toEqual([true, false]);
     const [c] = unboundedMpsc<number>();
     expect([c.sameChannel(c.clone()), c.sameChannel(unboundedMpsc<number>()[0])]).toEqual([true, false]);
+    for (const other of [undefined, null, 1, {}, c]) expect(() => a.sameChannel(other as never)).toThrow(/^other must be another Sender, got /);
+    for (const other of [undefined, null, 1, {}, a]) expect(() => c.sameChannel(other as never)).toThrow(/^other must be another UnboundedSender, got /);
   });
 });
 

@@ -340,6 +340,10 @@ describe("other hands", () => {
   test("sameChannel", () => {
     const [tx, rx] = watch(0);
     expect([tx.sameChannel(tx.clone()), rx.sameChannel(rx.clone()), rx.sameChannel(watch(0)[1])]).toEqual([true, true, false]);
+    for (const other of [undefined, null, 1, {}]) {
+      expect(() => tx.sameChannel(other as never)).toThrow(/^other must be another WatchSender, got /);
+      expect(() => rx.sameChannel(other as never)).toThrow(/^other must be another WatchReceiver, got /);
+    }
   });
 });
 

@@ -12,8 +12,8 @@
 // capacity as messages come, so a large one costs nothing before it is used.
 
 import { LaggedError, RecvError, SendError, TokiwaError, TryRecvError } from "../errors.ts";
-import { completed, context, type Future, PENDING, proceed, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
-import { checkInteger } from "../options.ts";
+import { completed, context, type Future, PENDING, proceed, readyWith, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
+import { checkAlike, checkInteger } from "../options.ts";
 import { blockFor } from "./blocking.ts";
 import { END, type Item, iterate, readable } from "./stream.ts";
 import { OwnWaits, Waiter, WaiterQueue } from "./waiters.ts";
@@ -157,7 +157,7 @@ export class BroadcastSender<T> implements Disposable {
   }
 
   sameChannel(other: BroadcastSender<T>): boolean {
-    return this.#channel === other.#channel;
+    return this.#channel === checkAlike("other", other, this, "BroadcastSender").#channel;
   }
 
   /** Gives this sender up; the receivers' end comes with the last one. Idempotent. */
@@ -229,9 +229,6 @@ function take<T>(channel: Channel<T>, cursor: Cursor<T>): T | typeof PENDING | t
   return value;
 }
 
-/** The step of a wait that is ready. One for all, read before anything else can run. */
-const READY: { done: true; value: unknown } = { done: true, value: undefined };
-
 class Receive<T> extends Waiter<T> implements Item<T> {
   readonly #channel: Channel<T>;
   readonly #cursor: Cursor<T>;
@@ -272,8 +269,7 @@ class Receive<T> extends Waiter<T> implements Item<T> {
     }
     if (value === END) throw new RecvError();
     this.#cursor.spare = this;
-    READY.value = value;
-    return READY as IteratorResult<Suspend, T>;
+    return readyWith(value as T);
   }
 
   #take(waker: Waker): T | typeof PENDING | typeof END {
@@ -375,7 +371,7 @@ export class BroadcastReceiver<T> implements AsyncIterable<T>, Disposable {
   }
 
   sameChannel(other: BroadcastReceiver<T>): boolean {
-    return this.#channel === other.#channel;
+    return this.#channel === checkAlike("other", other, this, "BroadcastReceiver").#channel;
   }
 
   /** How many messages this receiver has not seen, those that it has lost included. */

@@ -18,7 +18,7 @@
 // A sender is counted until it is closed and its last permit or waiting send is gone (`Handle`).
 
 import { SendError } from "../errors.ts";
-import { completed, context, FINISHED, Operation, PENDING, proceed, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
+import { completed, context, FINISHED, Operation, PENDING, proceed, readyWith, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
 import { Queue } from "./queue.ts";
 import { END, type Item } from "./stream.ts";
 import { Waiter, WaiterQueue } from "./waiters.ts";
@@ -290,9 +290,6 @@ export class Send<T> extends Slots<void> {
   }
 }
 
-/** The step of a wait that is ready. One for all, read before anything else can run. */
-const READY: { done: true; value: unknown } = { done: true, value: undefined };
-
 /** Waits for a message. */
 export class Receive<T> extends Waiter<T | undefined> implements Item<T> {
   readonly channel: Channel<T>;
@@ -335,16 +332,16 @@ export class Receive<T> extends Waiter<T | undefined> implements Item<T> {
     const { waker, budget } = context;
     if (waker === null || budget <= 0 || this.#state === OVER) return super.next();
     const { channel } = this;
-    if (channel.queue.length > 0) READY.value = channel.shift();
-    else if (channel.isFinished) READY.value = undefined;
-    else {
+    let value: T | undefined;
+    if (channel.queue.length > 0) value = channel.shift();
+    else if (!channel.isFinished) {
       this.#wait(waker);
       return SUSPENDED;
     }
     context.budget = budget - 1;
     this.#end();
     this.#pool.spare = this;
-    return READY as IteratorResult<Suspend, T | undefined>;
+    return readyWith(value);
   }
 
   #wait(waker: Waker): void {

@@ -2,13 +2,14 @@
 //
 // The channel itself is channel.ts; here are the handles to it.
 
-import { SendError, SendTimeoutError, TimeoutError, TokiwaError, TrySendError } from "../errors.ts";
+import { SendError, SendTimeoutError, TimeoutError, TrySendError } from "../errors.ts";
 import { context, type Future, Operation, type PENDING, type Waker } from "../future.ts";
 import { checkDuration, checkInteger } from "../options.ts";
 import { blockFor } from "./blocking.ts";
-import { Channel, Closed, Handle, Send, Slots } from "./channel.ts";
+import { Channel, type Handle, Send, Slots } from "./channel.ts";
 import { limitTo } from "./limit.ts";
 import { ChannelReceiver } from "./receiver.ts";
+import { ChannelSender } from "./sender.ts";
 import { writable } from "./stream.ts";
 import { WeakHandle } from "./weak.ts";
 
@@ -138,12 +139,13 @@ class SendWithin<T> extends Operation<void> {
 }
 
 /** The sending half of a bounded channel. Clone it for every producer, and close each: the receiver's end comes with the last. */
-export class Sender<T> implements Disposable {
+export class Sender<T> extends ChannelSender<T, Sender<T>> {
   readonly #handle: Handle<T>;
 
   /** @internal */
   constructor(channel: Channel<T>) {
-    this.#handle = new Handle(channel);
+    super(channel);
+    this.#handle = this.handle;
   }
 
   /**
@@ -226,40 +228,17 @@ export class Sender<T> implements Disposable {
     return permits(this.#handle, n);
   }
 
-  /** Waits until the receiver is closed. Cancel safe. */
-  closed(): Future<void> {
-    return new Closed(this.#handle.channel);
-  }
-
-  /** @throws {TokiwaError} `TOKIWA_CLOSED` when this sender was closed */
-  clone(): Sender<T> {
-    const { channel } = this.#handle;
-    if (this.#handle.isClosed) throw new TokiwaError("TOKIWA_CLOSED", "this sender was closed: clone it before, or keep a weak one");
-    channel.senders++;
-    return makeSender(channel);
-  }
-
   /** A handle that does not keep the channel open. */
   downgrade(): WeakSender<T> {
     return new WeakSender(this.#handle.channel);
   }
 
-  sameChannel(other: Sender<T>): boolean {
-    return this.#handle.channel === other.#handle.channel;
+  protected another(channel: Channel<T>): Sender<T> {
+    return makeSender(channel);
   }
 
-  /** Gives this sender up; the receiver's end comes with the last one. Its permits, and sends that wait, stay good. Idempotent. */
-  close(): void {
-    this.#handle.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  /** Whether a message sent now would be refused. */
-  get isClosed(): boolean {
-    return this.#handle.isShut;
+  protected get kind(): string {
+    return "Sender";
   }
 
   /** For how many messages there is room now. */
@@ -270,14 +249,6 @@ export class Sender<T> implements Disposable {
   /** For how many messages there is room when it is empty. */
   get maxCapacity(): number {
     return this.#handle.channel.capacity;
-  }
-
-  get strongCount(): number {
-    return this.#handle.channel.senders;
-  }
-
-  get weakCount(): number {
-    return this.#handle.channel.weaks;
   }
 
   /** A stream into the channel, which owns this sender: closing or aborting it closes the sender. A full channel holds its writer back. */

@@ -4,44 +4,35 @@ import { TryLockError } from "../errors.ts";
 import type { Future, TaskFn } from "../future.ts";
 import { checkFunction } from "../options.ts";
 import { blockFor } from "./blocking.ts";
+import { Guarded, unlocked } from "./guarded.ts";
 import { hold } from "./held.ts";
-import { Permits, Take, unlocked } from "./permits.ts";
-
-/** The one permit, and the value that it guards. */
-class Cell<T> extends Permits {
-  value: T;
-
-  constructor(value: T) {
-    super(1);
-    this.value = value;
-  }
-}
+import { Take } from "./permits.ts";
 
 /** Access to the value of a locked `Mutex`, until `unlock()` or the end of a `using` block. */
 export class MutexGuard<T> implements Disposable {
-  #cell: Cell<T> | null;
+  #lock: Guarded<T> | null;
 
   /** @internal */
-  constructor(cell: Cell<T>) {
-    this.#cell = cell;
+  constructor(lock: Guarded<T>) {
+    this.#lock = lock;
   }
 
   /** The guarded value. @throws {ContextError} `TOKIWA_UNLOCKED` after `unlock()` */
   get value(): T {
-    return this.#cell === null ? unlocked() : this.#cell.value;
+    return this.#lock === null ? unlocked() : this.#lock.value;
   }
 
   set value(value: T) {
-    if (this.#cell === null) unlocked();
-    this.#cell.value = value;
+    if (this.#lock === null) unlocked();
+    this.#lock.value = value;
   }
 
   /** Lets the next one in. A second call does nothing. */
   unlock(): void {
-    const cell = this.#cell;
-    if (cell === null) return;
-    this.#cell = null;
-    cell.give(1);
+    const lock = this.#lock;
+    if (lock === null) return;
+    this.#lock = null;
+    lock.give(1);
   }
 
   [Symbol.dispose](): void {
@@ -49,13 +40,13 @@ export class MutexGuard<T> implements Disposable {
   }
 }
 
-class Lock<T> extends Take<MutexGuard<T>, Cell<T>> {
-  constructor(cell: Cell<T>) {
-    super(cell, 1);
+class Lock<T> extends Take<MutexGuard<T>, Guarded<T>> {
+  constructor(lock: Guarded<T>) {
+    super(lock, 1);
   }
 
-  protected taken(cell: Cell<T>): MutexGuard<T> {
-    return new MutexGuard(cell);
+  protected taken(lock: Guarded<T>): MutexGuard<T> {
+    return new MutexGuard(lock);
   }
 
   override describe(): string {
@@ -74,10 +65,10 @@ class Lock<T> extends Take<MutexGuard<T>, Cell<T>> {
  * guard.value.balance -= await price();
  */
 export class Mutex<T> {
-  readonly #cell: Cell<T>;
+  readonly #lock: Guarded<T>;
 
   constructor(value: T) {
-    this.#cell = new Cell(value);
+    this.#lock = new Guarded(value, 1);
   }
 
   /**
@@ -86,13 +77,13 @@ export class Mutex<T> {
    * Cancel safe: dropping it gives up the place in the queue, and a lock that was just handed over goes to the next.
    */
   lock(): Future<MutexGuard<T>> {
-    return new Lock(this.#cell);
+    return new Lock(this.#lock);
   }
 
   /** Locks now. @throws {TryLockError} `TOKIWA_LOCKED` when it is held, or others wait for it */
   tryLock(): MutexGuard<T> {
-    if (!this.#cell.tryTake(1)) throw new TryLockError();
-    return new MutexGuard(this.#cell);
+    if (!this.#lock.tryTake(1)) throw new TryLockError();
+    return new MutexGuard(this.#lock);
   }
 
   /**
@@ -120,6 +111,6 @@ export class Mutex<T> {
 
   /** Whether somebody holds the lock. */
   get isLocked(): boolean {
-    return this.#cell.available === 0;
+    return this.#lock.available === 0;
   }
 }

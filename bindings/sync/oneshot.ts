@@ -11,7 +11,7 @@
 // was, with the message in it. Only close() and dispose close it.
 
 import { RecvError, SendError, TryRecvError } from "../errors.ts";
-import { BORROW, completed, context, type Future, Operation, PENDING, proceed, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
+import { BORROW, completed, context, type Future, Operation, PENDING, proceed, readyWith, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
 import { blockFor } from "./blocking.ts";
 import { Waiter, WaiterQueue } from "./waiters.ts";
 
@@ -19,9 +19,6 @@ const SENT = 1;
 const UNSENT = 2;
 const CLOSED = 4;
 const OVER = 8;
-
-/** The step of a receiver that is ready. One for all, read before anything else can run. */
-const READY: { done: true; value: unknown } = { done: true, value: undefined };
 
 class Closed extends Waiter<void> {
   readonly #receiver: OneshotReceiver<unknown>;
@@ -156,8 +153,7 @@ export class OneshotReceiver<T> extends Operation<T> {
       return SUSPENDED;
     }
     context.budget = budget - 1;
-    READY.value = this.#take();
-    return READY as IteratorResult<Suspend, T>;
+    return readyWith(this.#take());
   }
 
   #take(): T {

@@ -10,7 +10,7 @@
 // was polled again, it gives everything back. Closed counts before granted: a waiter that was granted
 // and not polled yet fails, too.
 
-import { AcquireError, ContextError } from "../errors.ts";
+import { AcquireError } from "../errors.ts";
 import { completed, context, Operation, PENDING, proceed, restore, type Suspend, type Waker } from "../future.ts";
 import { Place, WaiterQueue } from "./waiters.ts";
 
@@ -140,9 +140,4 @@ export abstract class Take<T, P extends Permits = Permits> extends Operation<T> 
     permits.queue.remove(place);
     permits.give(this.count - place.needed);
   }
-}
-
-/** Thrown for the value of a guard that no longer guards. */
-export function unlocked(): never {
-  throw new ContextError("TOKIWA_UNLOCKED", "this guard was unlocked: its value may be in use by somebody else, lock again");
 }

@@ -7,43 +7,32 @@ import { TryLockError } from "../errors.ts";
 import type { Future } from "../future.ts";
 import { checkInteger, checkOptions } from "../options.ts";
 import { blockFor } from "./blocking.ts";
-import { Permits, Take, unlocked } from "./permits.ts";
+import { Guarded, unlocked } from "./guarded.ts";
+import { Take } from "./permits.ts";
 
 /** Tokio's limit, 2^29 - 1. */
 const MAX_READERS = 2 ** 29 - 1;
 
-/** The permits, and the value that they guard. */
-class Cell<T> extends Permits {
-  readonly maxReaders: number;
-  value: T;
-
-  constructor(value: T, maxReaders: number) {
-    super(maxReaders);
-    this.maxReaders = maxReaders;
-    this.value = value;
-  }
-}
-
 /** Shared access to the value of an `RwLock`, until `unlock()` or the end of a `using` block. */
 export class RwLockReadGuard<T> implements Disposable {
-  #cell: Cell<T> | null;
+  #lock: Guarded<T> | null;
 
   /** @internal */
-  constructor(cell: Cell<T>) {
-    this.#cell = cell;
+  constructor(lock: Guarded<T>) {
+    this.#lock = lock;
   }
 
   /** The guarded value, to look at only. @throws {ContextError} `TOKIWA_UNLOCKED` after `unlock()` */
   get value(): T {
-    return this.#cell === null ? unlocked() : this.#cell.value;
+    return this.#lock === null ? unlocked() : this.#lock.value;
   }
 
   /** Gives up the access. A second call does nothing. */
   unlock(): void {
-    const cell = this.#cell;
-    if (cell === null) return;
-    this.#cell = null;
-    cell.give(1);
+    const lock = this.#lock;
+    if (lock === null) return;
+    this.#lock = null;
+    lock.give(1);
   }
 
   [Symbol.dispose](): void {
@@ -53,21 +42,24 @@ export class RwLockReadGuard<T> implements Disposable {
 
 /** Exclusive access to the value of an `RwLock`, until `unlock()`, `downgrade()` or the end of a `using` block. */
 export class RwLockWriteGuard<T> implements Disposable {
-  #cell: Cell<T> | null;
+  #lock: Guarded<T> | null;
 
   /** @internal */
-  constructor(cell: Cell<T>) {
-    this.#cell = cell;
+  constructor(lock: Guarded<T>) {
+    this.#lock = lock;
   }
 
   /** The guarded value. @throws {ContextError} `TOKIWA_UNLOCKED` after `unlock()` or `downgrade()` */
   get value(): T {
-    return this.#cell === null ? unlocked() : this.#cell.value;
+    return this.#held().value;
   }
 
   set value(value: T) {
-    if (this.#cell === null) unlocked();
-    this.#cell.value = value;
+    this.#held().value = value;
+  }
+
+  #held(): Guarded<T> {
+    return this.#lock ?? unlocked();
   }
 
   /**
@@ -76,20 +68,21 @@ export class RwLockWriteGuard<T> implements Disposable {
    * @throws {ContextError} `TOKIWA_UNLOCKED` after `unlock()` or `downgrade()`
    */
   downgrade(): RwLockReadGuard<T> {
-    const cell = this.#cell;
-    if (cell === null) unlocked();
-    this.#cell = null;
-    const guard = new RwLockReadGuard(cell);
-    cell.give(cell.maxReaders - 1);
+    const lock = this.#held();
+    const guard = new RwLockReadGuard(lock);
+    this.#end(lock.all - 1);
     return guard;
   }
 
   /** Gives up the access. A second call does nothing. */
   unlock(): void {
-    const cell = this.#cell;
-    if (cell === null) return;
-    this.#cell = null;
-    cell.give(cell.maxReaders);
+    if (this.#lock !== null) this.#end(this.#lock.all);
+  }
+
+  #end(permits: number): void {
+    const lock = this.#lock;
+    this.#lock = null;
+    lock?.give(permits);
   }
 
   [Symbol.dispose](): void {
@@ -97,13 +90,13 @@ export class RwLockWriteGuard<T> implements Disposable {
   }
 }
 
-class Read<T> extends Take<RwLockReadGuard<T>, Cell<T>> {
-  constructor(cell: Cell<T>) {
-    super(cell, 1);
+class Read<T> extends Take<RwLockReadGuard<T>, Guarded<T>> {
+  constructor(lock: Guarded<T>) {
+    super(lock, 1);
   }
 
-  protected taken(cell: Cell<T>): RwLockReadGuard<T> {
-    return new RwLockReadGuard(cell);
+  protected taken(lock: Guarded<T>): RwLockReadGuard<T> {
+    return new RwLockReadGuard(lock);
   }
 
   override describe(): string {
@@ -111,13 +104,13 @@ class Read<T> extends Take<RwLockReadGuard<T>, Cell<T>> {
   }
 }
 
-class Write<T> extends Take<RwLockWriteGuard<T>, Cell<T>> {
-  constructor(cell: Cell<T>) {
-    super(cell, cell.maxReaders);
+class Write<T> extends Take<RwLockWriteGuard<T>, Guarded<T>> {
+  constructor(lock: Guarded<T>) {
+    super(lock, lock.all);
   }
 
-  protected taken(cell: Cell<T>): RwLockWriteGuard<T> {
-    return new RwLockWriteGuard(cell);
+  protected taken(lock: Guarded<T>): RwLockWriteGuard<T> {
+    return new RwLockWriteGuard(lock);
   }
 
   override describe(): string {
@@ -142,12 +135,12 @@ export interface RwLockOptions {
  * console.log(guard.value.retries);
  */
 export class RwLock<T> {
-  readonly #cell: Cell<T>;
+  readonly #lock: Guarded<T>;
 
   /** @throws {OptionError} when `maxReaders` is out of range */
   constructor(value: T, options?: RwLockOptions) {
     const { maxReaders = MAX_READERS } = checkOptions<RwLockOptions>("options", options);
-    this.#cell = new Cell(value, checkInteger("maxReaders", maxReaders, 1, MAX_READERS));
+    this.#lock = new Guarded(value, checkInteger("maxReaders", maxReaders, 1, MAX_READERS));
   }
 
   /**
@@ -156,26 +149,26 @@ export class RwLock<T> {
    * Cancel safe: dropping it gives up the place in the queue, and access that was just handed over goes to the next.
    */
   read(): Future<RwLockReadGuard<T>> {
-    return new Read(this.#cell);
+    return new Read(this.#lock);
   }
 
   /** Waits for exclusive access. Cancel safe, as `read()`: readers that waited behind it go on. */
   write(): Future<RwLockWriteGuard<T>> {
-    return new Write(this.#cell);
+    return new Write(this.#lock);
   }
 
   /** Shared access now. @throws {TryLockError} `TOKIWA_LOCKED` when somebody writes or waits to, or `maxReaders` read */
   tryRead(): RwLockReadGuard<T> {
-    const cell = this.#cell;
-    if (!cell.tryTake(1)) throw new TryLockError();
-    return new RwLockReadGuard(cell);
+    const lock = this.#lock;
+    if (!lock.tryTake(1)) throw new TryLockError();
+    return new RwLockReadGuard(lock);
   }
 
   /** Exclusive access now. @throws {TryLockError} `TOKIWA_LOCKED` when somebody reads or writes */
   tryWrite(): RwLockWriteGuard<T> {
-    const cell = this.#cell;
-    if (!cell.tryTake(cell.maxReaders)) throw new TryLockError();
-    return new RwLockWriteGuard(cell);
+    const lock = this.#lock;
+    if (!lock.tryTake(lock.all)) throw new TryLockError();
+    return new RwLockWriteGuard(lock);
   }
 
   /**

@@ -1,19 +1,20 @@
 // unboundedMpsc: as mpsc, without a bound: sending never waits, and a slow receiver costs memory.
 
-import { SendError, TokiwaError } from "../errors.ts";
-import type { Future } from "../future.ts";
-import { Channel, Closed, Handle, UNBOUNDED } from "./channel.ts";
+import { SendError } from "../errors.ts";
+import { Channel, type Handle, UNBOUNDED } from "./channel.ts";
 import { ChannelReceiver } from "./receiver.ts";
+import { ChannelSender } from "./sender.ts";
 import { writable } from "./stream.ts";
 import { WeakHandle } from "./weak.ts";
 
 /** The sending half of an unbounded channel. */
-export class UnboundedSender<T> implements Disposable {
+export class UnboundedSender<T> extends ChannelSender<T, UnboundedSender<T>> {
   readonly #handle: Handle<T>;
 
   /** @internal */
   constructor(channel: Channel<T>) {
-    this.#handle = new Handle(channel);
+    super(channel);
+    this.#handle = this.handle;
   }
 
   /**
@@ -27,48 +28,17 @@ export class UnboundedSender<T> implements Disposable {
     handle.channel.push(value);
   }
 
-  /** Waits until the receiver is closed. Cancel safe. */
-  closed(): Future<void> {
-    return new Closed(this.#handle.channel);
-  }
-
-  /** @throws {TokiwaError} `TOKIWA_CLOSED` when this sender was closed */
-  clone(): UnboundedSender<T> {
-    const { channel } = this.#handle;
-    if (this.#handle.isClosed) throw new TokiwaError("TOKIWA_CLOSED", "this sender was closed: clone it before, or keep a weak one");
-    channel.senders++;
-    return makeSender(channel);
-  }
-
   /** A handle that does not keep the channel open. */
   downgrade(): WeakUnboundedSender<T> {
     return new WeakUnboundedSender(this.#handle.channel);
   }
 
-  sameChannel(other: UnboundedSender<T>): boolean {
-    return this.#handle.channel === other.#handle.channel;
+  protected another(channel: Channel<T>): UnboundedSender<T> {
+    return makeSender(channel);
   }
 
-  /** Gives this sender up; the receiver's end comes with the last one. Idempotent. */
-  close(): void {
-    this.#handle.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  /** Whether a message sent now would be refused. */
-  get isClosed(): boolean {
-    return this.#handle.isShut;
-  }
-
-  get strongCount(): number {
-    return this.#handle.channel.senders;
-  }
-
-  get weakCount(): number {
-    return this.#handle.channel.weaks;
+  protected get kind(): string {
+    return "UnboundedSender";
   }
 
   /** A stream into the channel, which owns this sender. It never holds its writer back. */

@@ -5,7 +5,7 @@
 
 import { RecvError, SendError, TokiwaError } from "../errors.ts";
 import { completed, context, FINISHED, type Future, PENDING, proceed, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
-import { checkFunction } from "../options.ts";
+import { checkAlike, checkFunction } from "../options.ts";
 import { END, type Item, iterate, readable } from "./stream.ts";
 import { OwnWaits, Waiter, WaiterQueue } from "./waiters.ts";
 
@@ -164,7 +164,7 @@ export class WatchSender<T> implements Disposable {
   }
 
   sameChannel(other: WatchSender<T>): boolean {
-    return this.#shared === other.#shared;
+    return this.#shared === checkAlike("other", other, this, "WatchSender").#shared;
   }
 
   /** Whether there is no receiver (one may subscribe), or this sender was closed. */
@@ -416,7 +416,7 @@ export class WatchReceiver<T> implements AsyncIterable<T>, Disposable {
   }
 
   sameChannel(other: WatchReceiver<T>): boolean {
-    return this.#shared === other.#shared;
+    return this.#shared === checkAlike("other", other, this, "WatchReceiver").#shared;
   }
 
   /**
