@@ -85,6 +85,7 @@ function mutexAlone() {
       },
       "async-sema": semaRounds,
       "p-limit": limitRounds,
+      "p-queue": queueRounds,
       promises: promiseRounds,
     },
   };
@@ -138,6 +139,19 @@ async function limitRounds() {
       let count = 0;
       const increment = () => count++;
       for (let i = 0; i < ROUNDS; i++) await limit(increment);
+      return count;
+    },
+  };
+}
+
+async function queueRounds() {
+  const { default: PQueue } = await import("p-queue");
+  const queue = new PQueue({ concurrency: 1 });
+  return {
+    async run() {
+      let count = 0;
+      const increment = () => count++;
+      for (let i = 0; i < ROUNDS; i++) await queue.add(increment);
       return count;
     },
   };
@@ -199,6 +213,7 @@ const semaphoreAlone = {
     effect: effectRounds,
     "async-sema": semaRounds,
     "p-limit": limitRounds,
+    "p-queue": queueRounds,
     promises: promiseRounds,
   },
 };
@@ -298,6 +313,25 @@ function contended(name, permits) {
             await Promise.all(
               all(async () => {
                 for (let i = 0; i < EACH; i++) await limit(step);
+              }),
+            );
+            return count;
+          },
+        };
+      },
+      "p-queue": async () => {
+        const { default: PQueue } = await import("p-queue");
+        const queue = new PQueue({ concurrency: permits });
+        return {
+          async run() {
+            let count = 0;
+            const step = async () => {
+              await RESOLVED;
+              count++;
+            };
+            await Promise.all(
+              all(async () => {
+                for (let i = 0; i < EACH; i++) await queue.add(step);
               }),
             );
             return count;
