@@ -193,7 +193,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
     }
   }
 
-  /** The ready worker with the least to do, if one has room. */
+  /** The ready worker with the least to do, if one has room; of equals the one that has done least, so that a new one is not left out. */
   #freest(): Link | undefined {
     const next = this.#queue[this.#queueHead] as Job;
     let best: Link | undefined;
@@ -203,7 +203,8 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
     for (const link of this.#links) {
       if (!link.isReady || link.isDead || link.isRecalling) continue;
       const { occupancy } = link;
-      if (occupancy < least && occupancy < window && link.inFlight.size < fair) {
+      if (occupancy >= window || link.inFlight.size >= fair) continue;
+      if (best === undefined || occupancy < least || (occupancy === least && link.done < best.done)) {
         least = occupancy;
         best = link;
       }
