@@ -77,8 +77,9 @@ async function loadModule(bytes: ArrayBuffer): Promise<Record<string, unknown>> 
     const { instance } = await WebAssembly.instantiate(bytes, {});
     return { ...instance.exports };
   }
-  const url = builtinModule("node:worker_threads") === undefined
+  const node = builtinModule<{ Buffer: { from(bytes: ArrayBuffer): { toString(encoding: "base64"): string } } }>("node:buffer");
+  const url = node === undefined
     ? URL.createObjectURL(new Blob([bytes], { type: "text/javascript" }))
-    : `data:text/javascript;charset=utf-8,${encodeURIComponent(new TextDecoder().decode(bytes))}`;
+    : `data:text/javascript;base64,${node.Buffer.from(bytes).toString("base64")}`;       // Bun takes a data URL of plain text for a file's name
   return (await import(/* @vite-ignore */ /* webpackIgnore: true */ url)) as Record<string, unknown>;
 }
