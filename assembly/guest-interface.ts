@@ -10,6 +10,8 @@
 // Stacks. `running` is the handle of the stackful task whose code is on the thread's stack, or NIL. A
 // suspension keeps the guest's stack pointer in a Wasm local, gives back the idle one, and restores it after:
 // whatever else runs meanwhile, and in whatever order several are resumed, each finds its own.
+// A collector's stack of references (AssemblyScript, incremental) stays one for all: the guest itself takes its part
+// away before it suspends and puts it back after, wherever the pointer is then.
 // Globals belong to the instance, that is, to one guest on one thread.
 
 import {
@@ -65,8 +67,11 @@ let running: i32 = -1;
 let idle: u32 = 0;
 let getStack: u32 = 0;
 let setStack: u32 = 0;
-/** Its compiler keeps no stack in memory (AssemblyScript). */
+/** It needs no memory of its own for a stack (AssemblyScript). */
 let stackless: bool = false;
+/** Places in the guest's table of what reads and writes the pointer of its stack of references, or 0. */
+let getShadow: u32 = 0;
+let setShadow: u32 = 0;
 /** The guest's own next results, too wide for a return value. */
 let lastTick: f64 = 0;
 let lastValue: f64 = 0;
@@ -84,6 +89,7 @@ export function bind(runtimeArena: u32, suspends: bool): void {
 export function setTable(first: u32, count: u32): void {
   base = first;
   limit = count;
+  if (getShadow != 0) setStackAccess(first + getShadow, first + setShadow);
 }
 
 /** Places of two functions in the core's table that read and write the guest's stack pointer. */
@@ -131,7 +137,7 @@ export function watchFromHost(task: i32): i32 {
 export function enter(task: i32, fn: u32, count: u32, first: u32, second: u32, top: u32): i32 {
   running = task;
   idle = stackPointer();
-  restoreStack(top);
+  if (!stackless) restoreStack(top);
   const result = count == 0 ? call_indirect<i32>(base + fn)
     : count == 1 ? call_indirect<i32>(base + fn, first)
     : call_indirect<i32>(base + fn, first, second);
@@ -336,6 +342,18 @@ export function tk_no_stack(): void {
   stackless = true;
 }
 
+/** As tk_no_stack(), with a stack of references whose pointer these functions read and write. */
+export function tk_shadow_stack(get: u32, set: u32): void {
+  stackless = true;
+  getShadow = get;
+  setShadow = set;
+}
+
+/** Where the stack pointer was when the running task was entered or resumed. */
+export function tk_idle_stack(): u32 {
+  return idle;
+}
+
 export function isStackless(): i32 {
   return stackless ? 1 : 0;
 }
@@ -349,6 +367,12 @@ export function tk_current(): i32 {
 function park(): i32 {
   const task = running;
   running = NIL;
+  if (stackless) {
+    const result = hostSuspend(task);
+    idle = stackPointer();
+    running = task;
+    return result;
+  }
   const pointer = stackPointer();
   restoreStack(idle);
   const result = hostSuspend(task);
