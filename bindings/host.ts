@@ -5,6 +5,10 @@
 
 interface ProcessLike {
   versions?: Record<string, string>;
+  release?: { name?: string };
+  execArgv?: string[];
+  env?: Record<string, string | undefined>;
+  binding?: (name: string) => unknown;
   getBuiltinModule?: (name: string) => unknown;
   on(event: string, listener: (...args: never[]) => void): void;
   off(event: string, listener: (...args: never[]) => void): void;
@@ -38,6 +42,27 @@ const nodeProcess: ProcessLike | undefined =
 /** A built-in module of Node, Bun or Deno; undefined in pages and their workers. */
 export function builtinModule<M>(name: string): M | undefined {
   return nodeProcess?.getBuiltinModule?.(name) as M | undefined;
+}
+
+/** The major version of Node itself; 0 elsewhere, also in hosts that imitate it. */
+export const nodeMajor: number =
+  nodeProcess?.release?.name === "node" && nodeProcess.versions?.bun === undefined && nodeProcess.versions?.deno === undefined
+    ? Number.parseInt(nodeProcess.versions?.node ?? "0", 10)
+    : 0;
+
+/**
+ * A part of Node's own inside, for `nodeMajor` releases that are known to have it. Undefined under Node's permission
+ * model, and where looking would print a deprecation.
+ */
+export function internalBinding<B>(name: string): B | undefined {
+  const { execArgv = [], env = {} } = nodeProcess ?? {};
+  const asksForWarnings = "--pending-deprecation";
+  if (env.NODE_PENDING_DEPRECATION === "1" || execArgv.includes(asksForWarnings) || env.NODE_OPTIONS?.includes(asksForWarnings)) return undefined;
+  try {
+    return nodeProcess?.binding?.(name) as B | undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** True in a page's own thread, which draws frames and must not be held for long. */

@@ -58,7 +58,7 @@ describe.skipIf(!isAllowed)(`${CONNECTIONS} connections (needs ulimit -n of ${CO
     const { opened, median, slowest } = JSON.parse(output) as { opened: number; median: number; slowest: number };
     expect(opened).toBe(CONNECTIONS);
     expect(alive).toBe(CONNECTIONS);
-    expect(slowest).toBeLessThan(median * 20);             // 5 is the aim; a busy machine gets room
+    expect(slowest).toBeLessThan(median * 5);              // answered in turn: about 2 at most, also for bare node:net
     await eventually(() => ended === CONNECTIONS, "every task to end");
     await eventually(() => descriptors() <= descriptorsBefore + 1, "every socket to be closed");
     loop.abort();

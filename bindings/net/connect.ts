@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import { completed, Operation, PENDING, proceed, restore, type Waker } from "../future.ts";
 import { Gate } from "./gate.ts";
 
-export class Connect<S> extends Operation<S> {
+export class Connect<S extends { close(): void }> extends Operation<S> {
   #open: (() => Socket) | undefined;
   readonly #event: string;
   readonly #wrap: (socket: Socket) => S;
@@ -71,8 +71,8 @@ export class Connect<S> extends Operation<S> {
   override [Symbol.dispose](): void {
     this.#open = undefined;
     this.#gate.forget(this);
-    const isOurs = this.#stream !== undefined || this.#failure !== undefined || this.#isConnecting;
-    if (isOurs) this.#socket?.destroy();
+    if (this.#stream !== undefined) this.#stream.close();   // nobody got it; the socket may have given up its handle
+    else if (this.#failure !== undefined || this.#isConnecting) this.#socket?.destroy();
     this.#stream = undefined;
   }
 

@@ -56,19 +56,24 @@ export class Gate {
     this.#waker = waker;
   }
 
-  /** Something has changed: whoever waits looks again. */
-  open(): void {
+  /**
+   * Something has changed: whoever waits looks again.
+   *
+   * @param isBurst callbacks of other sockets follow, so one drive after all of them is best. False when the host does
+   *   not go on before the microtasks have run
+   */
+  open(isBurst = true): void {
     const waker = this.#waker;
     if (waker === null) return;
     this.#leave();
-    if (!this.#isHost || !followsPoll) {
+    if (!isBurst || !this.#isHost || !followsPoll) {
       waker.wake();
       return;
     }
-    const { isBurst } = context;
+    const before = context.isBurst;
     context.isBurst = true;
     waker.wake();
-    context.isBurst = isBurst;
+    context.isBurst = before;
   }
 
   /** The operation was dropped, or is through. */

@@ -53,6 +53,14 @@ export interface Sink {
   isFinished(): boolean;
 }
 
+/** Below this a loop is faster than a view for `set()`. */
+const FEW_BYTES = 64;
+
+function copyInto(into: Uint8Array, at: number, from: Uint8Array, count: number): void {
+  if (count <= FEW_BYTES) for (let i = 0; i < count; i++) into[at + i] = from[i] as number;
+  else into.set(count < from.length ? from.subarray(0, count) : from, at);
+}
+
 export class Read extends Operation<number> {
   #source: Source;
   #into: Uint8Array | undefined;
@@ -90,12 +98,11 @@ export class Read extends Operation<number> {
   }
 
   /** Takes bytes while it waits, as many as fit. */
-  deliver(bytes: Uint8Array): number {
+  deliver(bytes: Uint8Array, length: number): number {
     const into = this.#into;
     if (into === undefined || this.#isPeek) return 0;
-    const count = Math.min(bytes.length, into.length);
-    if (count === 0) return 0;                             // detached meanwhile: the next poll says so
-    into.set(count < bytes.length ? bytes.subarray(0, count) : bytes);
+    const count = Math.min(length, into.length);           // 0 when it was detached meanwhile: the next poll says so
+    copyInto(into, 0, bytes, count);
     this.#delivered = count;
     return count;
   }
@@ -141,6 +148,16 @@ export class ReadExact extends Operation<number> {
     }
     const count = this.#filled;
     this.#filled = 0;                                      // delivered: no longer ours to give back
+    return count;
+  }
+
+  /** Takes bytes while it waits, as many as are missing. */
+  deliver(bytes: Uint8Array, length: number): number {
+    const filled = this.#filled;
+    const count = Math.min(length, this.#into.length - filled);
+    if (count <= 0) return 0;
+    copyInto(this.#into, filled, bytes, count);
+    this.#filled = filled + count;
     return count;
   }
 

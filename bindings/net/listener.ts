@@ -8,8 +8,11 @@
 import type { ListenOptions, Server, Socket } from "node:net";
 import { completed, type Future, Operation, PENDING, proceed, restore, type Waker } from "../future.ts";
 import { Gate } from "./gate.ts";
+import { HandleEndpoint, serverHandle, systemError } from "./handle.ts";
+import type { HostEndpoint } from "./host-endpoint.ts";
 import { closedError } from "./io.ts";
 import { need } from "./modules.ts";
+import { SocketEndpoint } from "./socket.ts";
 
 /** Errors of accept(2) that are about one connection, or that pass: the loop goes on. */
 const PASSING = new Set(["ECONNABORTED", "ECONNRESET", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM", "EPROTO", "EINTR", "EAGAIN"]);
@@ -21,24 +24,33 @@ export interface Stream extends Disposable {
 export class Acceptor<S extends Stream> {
   readonly server: Server;
   readonly gate = new Gate(true);
-  readonly #wrap: (socket: Socket) => S;
   readonly #queue: (S | undefined)[] = [];
   #first = 0;
   #failure: Error | undefined;
   isClosed = false;
 
-  constructor(server: Server, wrap: (socket: Socket) => S) {
+  constructor(server: Server, wrap: (endpoint: HostEndpoint) => S) {
     this.server = server;
-    this.#wrap = wrap;
-    server.on("connection", (socket: Socket) => {
-      this.#queue.push(this.#wrap(socket));
-      this.gate.open();
-    });
-    server.on("error", (error: NodeJS.ErrnoException) => {
-      if (PASSING.has(error.code ?? "")) return;
-      this.#failure = error;
-      this.gate.open();
-    });
+    const handle = serverHandle(server);
+    if (handle === undefined) server.on("connection", (socket: Socket) => this.#arrived(wrap(new SocketEndpoint(socket))));
+    else {
+      handle.onconnection = (status, client) => {
+        if (status < 0) this.#failed(systemError(status, "accept"));
+        else this.#arrived(wrap(new HandleEndpoint(client)));
+      };
+    }
+    server.on("error", (error: NodeJS.ErrnoException) => this.#failed(error));
+  }
+
+  #arrived(stream: S): void {
+    this.#queue.push(stream);
+    this.gate.open();
+  }
+
+  #failed(error: NodeJS.ErrnoException): void {
+    if (PASSING.has(error.code ?? "")) return;
+    this.#failure = error;
+    this.gate.open();
   }
 
   /** A connection that waits; undefined when none does. Throws when the listener failed or was closed. */

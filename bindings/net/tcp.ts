@@ -1,18 +1,19 @@
 // TCP.
 
-import type { AddressInfo, Server, Socket } from "node:net";
+import type { AddressInfo, Server } from "node:net";
 import { OptionError } from "../errors.ts";
 import type { Future } from "../future.ts";
 import { checkBoolean, checkDuration, checkOptions, show } from "../options.ts";
 import { type Addr, checkAddr, checkBacklog } from "./address.ts";
 import { ByteStream } from "./byte-stream.ts";
 import { Connect } from "./connect.ts";
+import { connectedEndpoint } from "./handle.ts";
+import type { HostEndpoint } from "./host-endpoint.ts";
 import { Accept, Acceptor, Bind, connections } from "./listener.ts";
 import { need } from "./modules.ts";
 import type { NodeServer, NodeSocket } from "./node-types.ts";
-import { adopt, SocketEndpoint } from "./socket.ts";
+import { adopt } from "./socket.ts";
 
-const NOWHERE: Addr = Object.freeze({ host: "", port: 0 });
 const MAX_KEEP_ALIVE_MS = 2_147_483_647;
 
 /** Options of `TcpStream.connect()`. */
@@ -36,13 +37,7 @@ export interface TcpConnectOptions {
  * console.log(new TextDecoder().decode(await stream.readToEnd()));
  */
 export class TcpStream extends ByteStream {
-  readonly #socket: Socket;
-
-  /** @internal use `connect()`, `accept()` or `fromNode()` */
-  constructor(endpoint: SocketEndpoint) {
-    super(endpoint);
-    this.#socket = endpoint.socket as Socket;
-  }
+  declare readonly endpoint: HostEndpoint;
 
   /**
    * Connects. Names are looked up, and each address is tried. Cancel safe: dropping it closes the socket.
@@ -59,7 +54,7 @@ export class TcpStream extends ByteStream {
     return new Connect(
       () => net.connect({ host, port, allowHalfOpen: true, noDelay: noDelay ?? false, keepAlive: keepAlive !== undefined, keepAliveInitialDelay: keepAlive ?? 0 }),
       "connect",
-      (socket) => new TcpStream(new SocketEndpoint(socket)),
+      (socket) => new TcpStream(connectedEndpoint(socket)),
       `a connection to ${host}:${port}`,
     );
   }
@@ -71,17 +66,17 @@ export class TcpStream extends ByteStream {
 
   /** The `net.Socket`, with the bytes not read yet in it. This stream is closed by that, the socket is not. */
   toNode<S = NodeSocket>(): S {
-    return (this.endpoint as SocketEndpoint).release() as S;
+    return this.endpoint.release() as S;
   }
 
   /** Sends small writes at once (true) or collects them for a round trip (false, the default). */
   setNoDelay(on: boolean): void {
-    this.#socket.setNoDelay(checkBoolean("on", on));
+    this.endpoint.setNoDelay(checkBoolean("on", on));
   }
 
   /** Probes the peer when the connection has been idle for `ms` (the host counts whole seconds; default: the system's two hours). */
   setKeepAlive(on: boolean, ms?: number): void {
-    this.#socket.setKeepAlive(checkBoolean("on", on), ms === undefined ? 0 : checkKeepAlive("ms", ms));
+    this.endpoint.setKeepAlive(checkBoolean("on", on), ms === undefined ? 0 : checkKeepAlive("ms", ms));
   }
 
   /**
@@ -89,19 +84,17 @@ export class TcpStream extends ByteStream {
    * peer gets a reset (RST).
    */
   setLinger(ms: number | undefined): void {
-    (this.endpoint as SocketEndpoint).lingerMs = ms === undefined ? undefined : checkDuration("ms", ms);
+    this.endpoint.lingerMs = ms === undefined ? undefined : checkDuration("ms", ms);
   }
 
   /** Our own address; port 0 once the socket is gone. */
   get localAddr(): Addr {
-    const { localAddress, localPort } = this.#socket;
-    return localAddress === undefined ? NOWHERE : { host: localAddress, port: localPort ?? 0 };
+    return this.endpoint.localAddr;
   }
 
   /** The peer's address; port 0 once the socket is gone. */
   get peerAddr(): Addr {
-    const { remoteAddress, remotePort } = this.#socket;
-    return remoteAddress === undefined ? NOWHERE : { host: remoteAddress, port: remotePort ?? 0 };
+    return this.endpoint.peerAddr;
   }
 }
 
@@ -123,7 +116,7 @@ export class TcpListener implements AsyncIterable<TcpStream>, Disposable {
 
   /** @internal use `bind()` */
   constructor(server: NodeServer) {
-    this.#acceptor = new Acceptor(server as Server, (socket) => new TcpStream(new SocketEndpoint(socket)));
+    this.#acceptor = new Acceptor(server as Server, (endpoint) => new TcpStream(endpoint));
     const { address, port } = server.address() as AddressInfo;
     this.#localAddr = { host: address, port };
   }

@@ -5,20 +5,23 @@ import type { Future } from "../future.ts";
 import { checkBacklog, checkPath, type UnixAddr } from "./address.ts";
 import { ByteStream } from "./byte-stream.ts";
 import { Connect } from "./connect.ts";
+import { connectedEndpoint } from "./handle.ts";
+import type { HostEndpoint } from "./host-endpoint.ts";
 import { Accept, Acceptor, Bind, connections } from "./listener.ts";
 import { need } from "./modules.ts";
 import type { NodeServer, NodeSocket } from "./node-types.ts";
-import { adopt, SocketEndpoint } from "./socket.ts";
+import { adopt } from "./socket.ts";
 
 /** A connection over a Unix socket; reads and writes as `TcpStream` does. */
 export class UnixStream extends ByteStream {
+  declare readonly endpoint: HostEndpoint;
   /** Our own path; "" on the connecting side, which has none. */
   readonly localAddr: UnixAddr;
   /** The peer's path; "" on the accepting side. */
   readonly peerAddr: UnixAddr;
 
   /** @internal use `connect()`, `accept()` or `fromNode()` */
-  constructor(endpoint: SocketEndpoint, localPath: string, peerPath: string) {
+  constructor(endpoint: HostEndpoint, localPath: string, peerPath: string) {
     super(endpoint);
     this.localAddr = { path: localPath };
     this.peerAddr = { path: peerPath };
@@ -35,7 +38,7 @@ export class UnixStream extends ByteStream {
     return new Connect(
       () => net.connect({ path, allowHalfOpen: true }),
       "connect",
-      (socket) => new UnixStream(new SocketEndpoint(socket), "", path),
+      (socket) => new UnixStream(connectedEndpoint(socket), "", path),
       `a connection to ${path}`,
     );
   }
@@ -47,7 +50,7 @@ export class UnixStream extends ByteStream {
 
   /** The `net.Socket`, with the bytes not read yet in it. This stream is closed by that, the socket is not. */
   toNode<S = NodeSocket>(): S {
-    return (this.endpoint as SocketEndpoint).release() as S;
+    return this.endpoint.release() as S;
   }
 }
 
@@ -58,7 +61,7 @@ export class UnixListener implements AsyncIterable<UnixStream>, Disposable {
 
   /** @internal use `bind()` */
   constructor(server: NodeServer, path: string) {
-    this.#acceptor = new Acceptor(server as Server, (socket) => new UnixStream(new SocketEndpoint(socket), path, ""));
+    this.#acceptor = new Acceptor(server as Server, (endpoint) => new UnixStream(endpoint, path, ""));
     this.#path = path;
   }
 
