@@ -97,6 +97,9 @@ export abstract class HostEndpoint implements Endpoint {
     return false;
   }
 
+  /** The end came, and everything before it has been read. */
+  protected drained(): void {}
+
   protected openGates(): void {
     this.readGate.open();
     this.writeGate.open();
@@ -108,8 +111,11 @@ export abstract class HostEndpoint implements Endpoint {
     const count = this.#copy(into, at);
     if (count <= 0) return count;
     this.queued -= count;
-    if (this.queued === 0) this.discard();
-    else this.#advance(count);
+    if (this.queued > 0) this.#advance(count);
+    else {
+      this.discard();
+      if (this.hasEnded) this.drained();
+    }
     if (this.isStopped && this.queued < READ_LIMIT / 2) {
       this.isStopped = false;
       this.start();

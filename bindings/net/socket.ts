@@ -63,8 +63,7 @@ export class SocketEndpoint extends HostEndpoint {
     }
     if (chunk === null) {
       this.hasEnded = true;
-      this.#pushOn(null);
-      this.#socket.resume();                               // lets the host see the end and clean up once both ends are done
+      if (this.queued === 0) this.drained();
       this.readGate.open();
       return false;
     }
@@ -74,6 +73,12 @@ export class SocketEndpoint extends HostEndpoint {
 
   #pushOn(chunk: Uint8Array | null): boolean {
     return (Object.getPrototypeOf(this.#socket) as Socket).push.call(this.#socket, chunk);
+  }
+
+  /** Lets the host see the end, and clean up once both ends are done. Not before: what is unread may still be given back. */
+  protected override drained(): void {
+    this.#pushOn(null);
+    this.#socket.resume();
   }
 
   failed(error: Error): void {
@@ -126,7 +131,8 @@ export class SocketEndpoint extends HostEndpoint {
     if (isReset) socket.resetAndDestroy();
     else {
       socket.destroySoon();
-      if (this.isStopped) this.start();
+      if (this.hasEnded) this.drained();
+      else if (this.isStopped) this.start();
     }
   }
 
@@ -148,7 +154,8 @@ export class SocketEndpoint extends HostEndpoint {
     socket.off("error", onError);
     socket.off("close", onClose);
     socket.ref();
-    if (!this.hasEnded) for (let i = rest.length - 1; i >= 0; i--) socket.unshift(rest[i] as Uint8Array);
+    for (let i = rest.length - 1; i >= 0; i--) socket.unshift(rest[i] as Uint8Array);
+    if (rest.length > 0 && this.hasEnded) socket.push(null);
     if (this.isStopped && !socket.destroyed) socket._read(0);
     this.openGates();
     return socket;
@@ -163,13 +170,13 @@ export class SocketEndpoint extends HostEndpoint {
   }
 
   get localAddr(): Addr {
-    const { localAddress, localPort } = this.#socket;
-    return localAddress === undefined ? NOWHERE : { host: localAddress, port: localPort ?? 0 };
+    const { localAddress, localPort, destroyed } = this.#socket;
+    return destroyed || localAddress === undefined ? NOWHERE : { host: localAddress, port: localPort ?? 0 };
   }
 
   get peerAddr(): Addr {
-    const { remoteAddress, remotePort } = this.#socket;
-    return remoteAddress === undefined ? NOWHERE : { host: remoteAddress, port: remotePort ?? 0 };
+    const { remoteAddress, remotePort, destroyed } = this.#socket;
+    return destroyed || remoteAddress === undefined ? NOWHERE : { host: remoteAddress, port: remotePort ?? 0 };
   }
 }
 

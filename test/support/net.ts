@@ -1,7 +1,7 @@
 // Helpers of the network tests: pairs of streams, what is open, programs in a process of their own.
 import { spawn as startProcess } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { createServer, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { type Future, spawn } from "tokiwa";
 import { TcpListener, TcpStream } from "tokiwa/net";
@@ -23,17 +23,37 @@ export async function tcpPair(): Promise<[client: TcpStream, server: TcpStream]>
   }
 }
 
+/**
+ * How one of our streams came to be. On Node the first two are handles of libuv and the third is a `net.Socket`; on
+ * other hosts all are sockets.
+ */
+export const ORIGINS = ["connected", "accepted", "taken over"] as const;
+
 /** One of our streams and a bare `net.Socket` at its other end, for faults that we would not make ourselves. */
-export async function withBarePeer(): Promise<[stream: TcpStream, peer: Socket]> {
+export async function withBarePeer(origin: (typeof ORIGINS)[number] = "connected"): Promise<[stream: TcpStream, peer: Socket]> {
+  if (origin === "accepted") {
+    const listener = await TcpListener.bind({ host: LOOPBACK, port: 0 });
+    const peer = connect({ port: listener.localAddr.port, host: LOOPBACK, allowHalfOpen: true });
+    peer.on("error", () => {});
+    const stream = await listener.accept();
+    listener.close();
+    return [stream, peer];
+  }
   const server = createServer({ allowHalfOpen: true });
   await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve));
-  const peer = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
   const { port } = server.address() as { port: number };
-  const stream = await TcpStream.connect({ host: LOOPBACK, port });
-  const socket = await peer;
-  socket.on("error", () => {});
+  let stream: TcpStream;
+  if (origin === "connected") stream = await TcpStream.connect({ host: LOOPBACK, port });
+  else {
+    const socket = connect(port, LOOPBACK);
+    await new Promise<void>((resolve) => socket.once("connect", resolve));
+    stream = TcpStream.fromNode(socket);
+  }
+  const peer = await accepted;
+  peer.on("error", () => {});
   server.close();
-  return [stream, socket];
+  return [stream, peer];
 }
 
 /** How many descriptors this process has open. */
