@@ -15,6 +15,18 @@ export class TokiwaError extends Error {
     this.code = code;
   }
 
+  /** True for errors of another copy of this package, too (registry.ts): a class of its hierarchy has the same name. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (Function.prototype[Symbol.hasInstance].call(this, value)) return true;
+    if (!(value instanceof Error) || !String((value as { code?: unknown }).code).startsWith("TOKIWA_")) return false;
+    const { prototype } = this;
+    if (!Object.hasOwn(prototype, "name")) return false;
+    for (let up = Object.getPrototypeOf(value) as Error | null; up !== null; up = Object.getPrototypeOf(up) as Error | null) {
+      if (Object.hasOwn(up, "name") && up.name === prototype.name) return true;
+    }
+    return false;
+  }
+
   override get name(): string {
     return "TokiwaError";
   }

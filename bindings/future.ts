@@ -19,9 +19,10 @@ import { ContextError, OptionError } from "./errors.ts";
 import { microtask, reportUnhandled } from "./host.ts";
 import { UNIT_PENDING, UNIT_YIELD, UNLIMITED } from "./limits.ts";
 import { checkFunction, show } from "./options.ts";
+import { shared } from "./registry.ts";
 
 /** What `poll` returns while a future is not ready. */
-export const PENDING: unique symbol = Symbol("tokiwa.pending");
+export const PENDING: unique symbol = Symbol.for("tokiwa.pending");
 
 /** Called when a pending future may have become ready. May be called late, twice, or for nothing. */
 export interface Waker {
@@ -106,7 +107,7 @@ export interface Context {
   isBurst: boolean;
 }
 
-export const context: Context = {
+export const context: Context = /* @__PURE__ */ shared("context", (): Context => ({
   waker: null,
   unit: null,
   verdict: UNIT_PENDING,
@@ -117,11 +118,11 @@ export const context: Context = {
   locals: null,
   probe: null,
   isBurst: false,
-};
+}));
 
-const SUSPEND = Object.freeze({}) as Suspend;
+const SUSPEND = /* @__PURE__ */ shared("suspend", () => Object.freeze({})) as Suspend;
 /** The step of an iterator that waits. One object for all: a suspension allocates nothing. */
-export const SUSPENDED: IteratorResult<Suspend, never> = Object.freeze({ done: false, value: SUSPEND });
+export const SUSPENDED: IteratorResult<Suspend, never> = /* @__PURE__ */ shared("suspended", () => Object.freeze({ done: false, value: SUSPEND }));
 /** The step of an iterator that has finished without a value. */
 export const FINISHED: IteratorResult<Suspend, undefined> = Object.freeze({ done: true, value: undefined });
 
@@ -193,7 +194,7 @@ export type AwaitFn = <T, R1, R2>(
 ) => PromiseLike<R1 | R2>;
 
 /** Marks how to wait for something that a combinator must not dispose of (handles, receivers). */
-export const BORROW: unique symbol = Symbol("tokiwa.borrow");
+export const BORROW: unique symbol = Symbol.for("tokiwa.borrow");
 
 /**
  * Base of all futures of this package.
@@ -363,5 +364,5 @@ export function byRef<T>(inner: Future<T>): Future<T> {
 
 /** The name of a future in a deadlock report. */
 export function describeFuture(f: Future<unknown>): string {
-  return f instanceof Operation ? f.describe() : "a future";
+  return (f as Partial<Operation<unknown>>).describe?.() ?? "a future";
 }

@@ -5,17 +5,18 @@
 // this thread (where it has not), the default one. The default is made at the first use.
 
 import { ContextError, DeadlockError, JoinError, OptionError, WouldBlockError } from "./errors.ts";
-import { BORROW, context, type Future, isFuture, isThenable, Operation, type TaskFn } from "./future.ts";
+import { BORROW, context, describeFuture, type Future, isFuture, isThenable, type TaskFn } from "./future.ts";
 import { hasAsyncContext, isPage, mayBlock, monotonicNow, onLoopDry, startTimer, stopTimer } from "./host.ts";
 import { checkDuration, checkFunction, checkInteger, checkOneOf, checkOptions, show } from "./options.ts";
+import { shared } from "./registry.ts";
 import { Parker } from "./park.ts";
-import { CurrentThread, type DriveState, type Lane, lastDriven, type RuntimeMetrics } from "./scheduler/current-thread.ts";
+import { CurrentThread, type DriveState, driven, type Lane, type RuntimeMetrics } from "./scheduler/current-thread.ts";
 import { Root } from "./scheduler/root.ts";
 import { installBlocking } from "./sync/blocking.ts";
 import { installDefaultReactor, Lazy } from "./task/lazy.ts";
 import { fromPromise } from "./task/promise.ts";
 import { currentScope } from "./task/scope.ts";
-import { callOf, type CurrentTask, type JoinHandle, Task, type TaskMeta } from "./task/task.ts";
+import { callOf, type CurrentTask, isTask, type JoinHandle, Task, type TaskMeta } from "./task/task.ts";
 import { installedThreads, requireThreads, type RuntimeThreads, type ThreadOptions, type WorkerMetrics } from "./workers/seam.ts";
 import type { Sendable } from "./workers/sendable.ts";
 import type { ResourceLimits } from "./workers/start.ts";
@@ -70,11 +71,7 @@ interface Registry {
   default: Runtime | null | undefined;
 }
 
-// One registry for the whole realm, so that several copies of this package agree.
-const registryKey = Symbol.for("tokiwa");
-const registry: Registry = ((globalThis as Record<symbol, unknown>)[registryKey] ??= {
-  default: undefined,
-} satisfies Registry) as Registry;
+const registry: Registry = /* @__PURE__ */ shared("runtime", (): Registry => ({ default: undefined }));
 
 function noRuntime(): ContextError {
   return new ContextError(
@@ -88,7 +85,7 @@ function lookUp(): Runtime | undefined {
   const reactor = context.reactor ?? currentScope()?.scheduler;
   const owner = (reactor as CurrentThread | undefined)?.owner as Runtime | undefined;
   if (owner !== undefined) return owner;
-  if (!hasAsyncContext && lastDriven !== undefined && !lastDriven.isClosed) return lastDriven.owner as Runtime;
+  if (!hasAsyncContext && driven.last?.isClosed === false) return driven.last.owner as Runtime;
   return registry.default ?? undefined;
 }
 
@@ -450,7 +447,7 @@ function shutDownReason(): JoinError {
 
 /** What a task or a main takes over: the future itself, of a join handle only a wait. */
 function taken<T>(body: Future<T>): Future<T> {
-  return body instanceof Task ? (body[BORROW] as Future<T>) : body;
+  return isTask(body) ? (body[BORROW] as Future<T>) : body;
 }
 
 /** Only undefined means the default: null is a mistake, and told. */
@@ -493,7 +490,7 @@ function describeMain(main: Future<unknown>): string {
     const waits = main.waitsFor();
     return waits.length === 0 ? "a wake" : waits.join(", ");
   }
-  return main instanceof Operation ? main.describe() : "a future";
+  return describeFuture(main);
 }
 
 /**

@@ -56,9 +56,10 @@ import {
   stopTimer,
 } from "../host.ts";
 import { Random } from "../random.ts";
+import { shared } from "../registry.ts";
 import { reportFailures } from "../task/failures.ts";
 import { runInScope, Scope } from "../task/scope.ts";
-import { callHook, Task, type TaskHooks, type TaskScheduler } from "../task/task.ts";
+import { callHook, isTask, Task, type TaskHooks, type TaskScheduler } from "../task/task.ts";
 import { Histogram, type HistogramSnapshot } from "./histogram.ts";
 import type { Root } from "./root.ts";
 
@@ -118,11 +119,7 @@ const BATCH_SAMPLE = 8;
 const FOREIGN_PATIENCE_MS = 250;
 
 /** The scheduler that drove last on this thread; for hosts without async context. */
-export let lastDriven: CurrentThread | undefined;
-
-function markDriven(scheduler: CurrentThread): void {
-  lastDriven = scheduler;
-}
+export const driven: { last: CurrentThread | undefined } = /* @__PURE__ */ shared("driven", () => ({ last: undefined }));
 
 /**
  * One task that lives for ever. When a collection finds no object of a hidden class, V8 throws away all code that was
@@ -462,7 +459,7 @@ export class CurrentThread implements TaskScheduler {
     const driving = (this.#arena + ARENA_DRIVING) >> 2;
     this.#core.i32[driving] = DRIVING;
     for (const guest of this.guests) guest.enter();
-    if (!hasAsyncContext) markDriven(this);
+    if (!hasAsyncContext) driven.last = this;
     if (this.#timer !== undefined && this.clock.at(start) >= this.#timerTick) this.#stopTimer();   // it is about to fire for nothing
     context.reactor = this;
     context.scope = context.locals = context.task = null;
@@ -541,7 +538,7 @@ export class CurrentThread implements TaskScheduler {
     this.#isDriving = this.#isBursting = true;
     this.#core.i32[driving] = DRIVING;
     for (const guest of this.guests) guest.enter();
-    if (!hasAsyncContext) markDriven(this);
+    if (!hasAsyncContext) driven.last = this;
     context.reactor = this;
     context.locals = null;
     try {
@@ -739,7 +736,7 @@ export class CurrentThread implements TaskScheduler {
   // ---- all tasks
 
   *tasks(): Iterable<Task<unknown>> {
-    for (const unit of this.#units) if (unit instanceof Task) yield unit;
+    for (const unit of this.#units) if (isTask(unit)) yield unit;
   }
 
   /** One line for each task: who waits for what. */

@@ -14,6 +14,7 @@
 import { type AsyncContext, asyncContext } from "../host.ts";
 import { context, type Owner, type Reactor, type Unit } from "../future.ts";
 import { COOP_BUDGET } from "../limits.ts";
+import { shared } from "../registry.ts";
 
 /** A pending await, as its scope sees it. */
 export interface ScopedAwait {
@@ -92,19 +93,19 @@ export class Scope {
   }
 }
 
-let store: AsyncContext<Scope> | undefined;
-let isSwitchedOn = false;
+/** Made by the first function that may be async, of whichever copy of this package. */
+const async: { context: AsyncContext<Scope> | undefined; isOn: boolean } = /* @__PURE__ */ shared("async", () => ({ context: undefined, isOn: false }));
 
 /** Calls `fn` as the synchronous part of an async function that belongs to `scope`. */
 export function runInScope<R>(scope: Scope, fn: () => R): R {
-  if (!isSwitchedOn) {
-    isSwitchedOn = true;
-    store = asyncContext<Scope>();
+  if (!async.isOn) {
+    async.isOn = true;
+    async.context = asyncContext<Scope>();
   }
   const outer = context.scope;
   context.scope = scope;
   try {
-    return store === undefined ? fn() : store.run(scope, fn);
+    return async.context === undefined ? fn() : async.context.run(scope, fn);
   } finally {
     context.scope = outer;
   }
@@ -113,6 +114,6 @@ export function runInScope<R>(scope: Scope, fn: () => R): R {
 /** The scope of the code that runs now, if it is in an async function that has not ended. */
 export function currentScope(): Scope | null {
   let scope = context.scope as Scope | null;
-  if (scope === null && store !== undefined && context.unit === null) scope = store.getStore() ?? null;
+  if (scope === null && async.context !== undefined && context.unit === null) scope = async.context.getStore() ?? null;
   return scope === null || scope.hasEnded ? null : scope;
 }

@@ -661,7 +661,7 @@ export function generatorWaits(generator: Generator, poller: Waker): string[] {
   context.waker = poller;
   context.budget = 0;
   context.probe = found;
-  if (poller instanceof Task) context.task = poller;
+  if (isTask(poller)) context.task = poller;
   try {
     generator.next();
   } catch {
@@ -769,6 +769,11 @@ function removeWaiter(waiters: Waiters, waker: Waker): Waiters {
 function wakeAll(waiters: Waker | Set<Waker>): void {
   if (waiters instanceof Set) for (const waker of waiters) wakeSafely(waker);
   else wakeSafely(waiters);
+}
+
+/** Whether a unit is a task, of whichever copy of this package. */
+export function isTask(unit: unknown): unit is Task<unknown> {
+  return typeof unit === "object" && unit !== null && "remoteSettled" in unit;
 }
 
 /** A generator function can be called without the async context that other functions may need. */
