@@ -62,6 +62,20 @@ export class JoinError extends TokiwaError {
   }
 }
 
+/**
+ * Makes an error without a list of frames: in a drive they would name this package only, and collecting them is
+ * nine tenths of the cost of an abort.
+ */
+export function withoutFrames<E extends Error>(make: () => E): E {
+  const { stackTraceLimit } = Error as { stackTraceLimit?: number };
+  const isWritable = typeof stackTraceLimit === "number" && Reflect.set(Error, "stackTraceLimit", 0);
+  try {
+    return make();
+  } finally {
+    if (isWritable) Reflect.set(Error, "stackTraceLimit", stackTraceLimit);
+  }
+}
+
 /** The time given to `timeout()` ran out first. */
 export class TimeoutError extends TokiwaError {
   constructor(message = "deadline has elapsed") {

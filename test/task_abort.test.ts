@@ -427,3 +427,16 @@ test("a foreign promise in a generator: the wait is dropped at once", () => run(
 }));
 
 // No meaning in JavaScript: remote_abort_local_set_3929 (threads), test_join_error_debug.
+
+test("the error of a cancellation lists no frames of ours, and the limit of frames stays as it was", async () => {
+  const limit = Error.stackTraceLimit;
+  const handle = spawn(function* () { yield* sleep(1e9); });
+  await yieldNow();
+  handle.abort("enough");
+  const result = await handle.result();
+  expect(result.status).toBe("cancelled");
+  const { stack } = (result as { reason: Error }).reason;
+  expect(stack).toContain("was cancelled");
+  expect(stack).not.toContain("\n    at ");
+  expect(Error.stackTraceLimit).toBe(limit);
+});

@@ -18,7 +18,7 @@
 // until they are through); a future is dropped; an async function's waits reject, the pending
 // one and every later one, and the task settles when the function ends.
 
-import { JoinError, OptionError, TokiwaError } from "../errors.ts";
+import { JoinError, OptionError, TokiwaError, withoutFrames } from "../errors.ts";
 import { BORROW, context, describeFuture, type Future, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, type Reactor, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker, wakeSafely } from "../future.ts";
 import { reportUnhandled } from "../host.ts";
 import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING } from "../limits.ts";
@@ -430,11 +430,9 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
 
   private cancelError(): JoinError {
     const extra = this.rare();
-    extra.error ??= new JoinError(
-      extra.reason instanceof JoinError && extra.reason.code === "TOKIWA_SHUT_DOWN" ? "TOKIWA_SHUT_DOWN" : "TOKIWA_CANCELLED",
-      `task ${this.label} was cancelled`,
-      { cause: extra.reason },
-    );
+    const { reason } = extra;
+    const code = reason instanceof JoinError && reason.code === "TOKIWA_SHUT_DOWN" ? "TOKIWA_SHUT_DOWN" : "TOKIWA_CANCELLED";
+    extra.error ??= withoutFrames(() => new JoinError(code, `task ${this.label} was cancelled`, { cause: reason }));
     return extra.error;
   }
 
