@@ -80,9 +80,14 @@ export class PageHarness {
   /** A bare page for a test that steers it itself. */
   async open(scenario: Scenario, path: string): Promise<{ page: Page; problems: string[] }> {
     const server = await this.server(scenario);
+    return this.visit(`${server.origin}/${path}`);
+  }
+
+  /** A page of some other server. */
+  async visit(address: string): Promise<{ page: Page; problems: string[] }> {
     const page = await this.#browser.newPage();
     const problems = watchProblems(page);
-    await page.goto(`${server.origin}/${path}`);
+    await page.goto(address);
     return { page, problems };
   }
 
