@@ -121,6 +121,11 @@ export function reset(): void {
   running = NIL;
 }
 
+/** Blocking code that JavaScript enters itself (asyncify.ts). */
+export function setRunning(task: i32): void {
+  running = task;
+}
+
 export function abortFromHost(task: i32): i32 {
   return <i32>abortGuest(arena, task);
 }

@@ -9,6 +9,10 @@ import { at, findProgram, put, run } from "./lib.mjs";
 const EMCC = ["-sMODULARIZE", "-sEXPORT_ES6", "-sUSE_ES6_IMPORT_META=0", "-sENVIRONMENT=web,worker", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=16MB", "-sALLOW_MEMORY_GROWTH", "-sMAXIMUM_MEMORY=256MB", "-sABORTING_MALLOC=0"];
 const TOKIWA_C = ["-I", at("bindings/c"), "-I", at("bindings/cpp"), "-isystem", at("bindings/cpp/compat"), "--js-library", at("bindings/c/tokiwa-lib.js"), "-sALLOW_TABLE_GROWTH"];
 
+// What `npx tokiwa emscripten --asyncify` prints.
+const BLOCKING = "tk_sleep,tk_yield,tk_join_wait,tk_await_wait,tk_io_wait,tk_block_on";
+const ASYNCIFY = ["-sASYNCIFY", `-sASYNCIFY_IMPORTS=${BLOCKING}`];
+
 const LINK = ["-Wl,--export-dynamic,--export-table,--growable-table,--export=__stack_pointer,--strip-all"];
 
 // clang runs whichever wasm-opt it finds, and npm puts its own (AssemblyScript's) in the path: the results would
@@ -31,8 +35,9 @@ async function emcc(to) {
   await must(findEmcc(), ["-x", "c++", "-std=c++20", "-O2", "-fno-exceptions", "-fno-rtti", at("test/guests/cpp/guest.cpp"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-cpp.mjs`], { env });
   await must(findEmcc(), ["-O2", at("examples/emscripten-page/particles.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/particles.mjs`], { env });
   await must(findEmcc(), ["-O2", at("test/guests/c/io.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-io.mjs`], { env });
+  await must(findEmcc(), ["-O2", at("test/guests/c/guest.c"), ...TOKIWA_C, ...ASYNCIFY, ...EMCC, "--no-entry", "-o", `${to}/guest-asyncify.mjs`], { env });
   await must(findEmcc(), ["-O3", at("test/guests/c/main.c"), ...TOKIWA_C, ...EMCC, "-o", `${to}/guest-main.mjs`], { env });
-  return ["guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm", "guest-io.mjs", "guest-io.wasm"];
+  return ["guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm", "guest-io.mjs", "guest-io.wasm", "guest-asyncify.mjs", "guest-asyncify.wasm"];
 }
 
 async function cpp(to) {
@@ -46,7 +51,9 @@ async function cpp(to) {
     "--driver-mode=g++", "--target=wasm32-wasi", "-O2", "-std=c++20", "-Wall", "-Wextra", "-fno-exceptions", "-fno-rtti", "-I", at("bindings/c"), "-I", at("bindings/cpp"),
     "-isystem", at("bindings/cpp/compat"), at("test/guests/cpp/guest.cpp"), "-mexec-model=reactor", ...LINK, "-o", `${to}/guest-cpp-clang.wasm`,
   ]);
-  return ["guest-clang.wasm", "guest-io-clang.wasm", "guest-cpp-clang.wasm"];
+  const names = BLOCKING.split(",").map((name) => `tokiwa.${name}`);
+  await must("wasm-opt", ["--all-features", "--asyncify", `--pass-arg=asyncify-imports@${names}`, "-O2", `${to}/guest-clang.wasm`, "-o", `${to}/guest-asyncify-clang.wasm`]);
+  return ["guest-clang.wasm", "guest-io-clang.wasm", "guest-cpp-clang.wasm", "guest-asyncify-clang.wasm"];
 }
 
 export const findRustc = () => findProgram("RUSTC_1_63", [at(".nodes/rust/usr/bin/rustc")], []);

@@ -7,7 +7,8 @@
  *   poll tasks       a function that is called again whenever the task is woken (tk_spawn). They cost
  *                    nanoseconds and 16 bytes, and run on every host.
  *   stackful tasks   ordinary blocking code on a C stack of its own (tk_spawn_stack). They need JSPI (Node
- *                    24.21, Chromium 137, Firefox 153); tk_block_supported() tells.
+ *                    24.21, Chromium 137, Firefox 153), or a module built for Asyncify (npx tokiwa emscripten
+ *                    --asyncify) that is attached with { asyncify }; tk_block_supported() tells.
  *
  * Threads: all calls belong to the thread that the module was attached on.
  */

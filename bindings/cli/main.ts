@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 // `npx tokiwa emscripten`: prints what emcc needs, so that nobody has to know where the package lies.
 
+import { BLOCKING_CALLS } from "../guest/codes.ts";
+
 interface CommandLine {
   argv: string[];
   exitCode?: number;
@@ -12,6 +14,7 @@ const HELP = `usage: emcc app.c $(npx tokiwa emscripten --cflags --ldflags) -o a
 
   --cflags    where tokiwa.h and tokiwa.hpp are (C++: add -std=c++20)
   --ldflags   the JavaScript library that connects a module to its runtime
+  --asyncify  with --ldflags: blocking code also on hosts without JSPI; attach the module with { asyncify }
   --help      this text
 
 For clang without Emscripten, and for rustc:  npx tokiwa path c | cpp | rust
@@ -38,6 +41,7 @@ function answer(words: readonly string[]): string | undefined {
   for (const word of rest) {
     if (word === "--cflags") flags.push(`-I${quoted(folder("c"))}`, `-I${quoted(folder("cpp"))}`, "-isystem", quoted(`${folder("cpp")}/compat`));
     else if (word === "--ldflags") flags.push("--js-library", quoted(`${folder("c")}/tokiwa-lib.js`), "-sALLOW_TABLE_GROWTH");
+    else if (word === "--asyncify") flags.push("-sASYNCIFY", `-sASYNCIFY_IMPORTS=${BLOCKING_CALLS.join()}`);
     else return undefined;
   }
   return `${flags.join(" ")}\n`;

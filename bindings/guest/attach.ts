@@ -5,6 +5,7 @@ import { checkBoolean, checkInteger, checkOptions, show } from "../options.ts";
 import { Runtime } from "../runtime.ts";
 import type { JoinHandle } from "../task/task.ts";
 import { accessOfEmscripten, accessOfInstance } from "./access.ts";
+import type { AsyncifySupport } from "./asyncify.ts";
 import { Binding, bindings, type GuestImports } from "./binding.ts";
 import type { GuestIo, GuestStream } from "./io.ts";
 import { STACK_BYTES, STACK_BYTES_MAX, STACK_BYTES_MIN, STACKS_MAX } from "./stacks.ts";
@@ -32,6 +33,8 @@ export interface AttachOptions {
   maxStacks?: number;
   /** Lets the guest open connections (`tk_io_*`): `guestIo()`. */
   io?: GuestIo;
+  /** Blocking code without JSPI, for modules that Asyncify has been over: `asyncify`. For an instance give it to `guestImports()`. */
+  asyncify?: AsyncifySupport;
   /** Report it as a failure when the host's event loop runs dry while tasks live: for test programs. Default false. */
   failOnDrain?: boolean;
 }
@@ -105,21 +108,33 @@ class AttachedGuest implements Guest {
   run(fn: number | string, ...args: number[]): JoinHandle<number> {
     if (args.length > 2) throw new OptionError(`run() takes at most 2 arguments for the function, got ${args.length}`);
     for (const arg of args) checkInteger("arg", arg, -0x80000000, 0xffffffff);
-    const pointer = typeof fn === "string" ? this.#entry(fn) : checkInteger("fn", fn, 1, 0xffffffff);
-    return this.#binding.run(pointer, args, typeof fn === "string" ? fn : undefined);
+    if (typeof fn === "string") this.#exported(fn);
+    this.#binding.checkBlocking();
+    if (typeof fn !== "string") return this.#binding.run(checkInteger("fn", fn, 1, 0xffffffff), args, undefined);
+    return this.#binding.run(this.#binding.entersByCall ? this.#exported(fn) : this.#entry(fn), args, fn);
+  }
+
+  #exported(name: string): (...args: number[]) => number {
+    const { access } = this.#binding;
+    const found = access.exported(name) ?? access.exported(`_${name}`);
+    if (typeof found !== "function") {
+      throw new OptionError(`fn must name a function that the guest exports, got ${show(name)} (Emscripten shortens export names from -O3 on: link with -O2, or start blocking code with tk_spawn_stack())`);
+    }
+    return found as (...args: number[]) => number;
   }
 
   /** An exported function as a place in the guest's table. */
   #entry(name: string): number {
     let place = this.#entries.get(name);
     if (place !== undefined) return place;
+    const found = this.#exported(name);
     const { access } = this.#binding;
-    const found = access.exported(name) ?? access.exported(`_${name}`);
-    if (typeof found !== "function") {
-      throw new OptionError(`fn must name a function that the guest exports, got ${show(name)} (Emscripten shortens export names from -O3 on: link with -O2, or start blocking code with tk_spawn_stack())`);
-    }
     place = access.table.grow(1);
-    access.table.set(place, found);
+    try {
+      access.table.set(place, found);
+    } catch (cause) {
+      throw new OptionError(`fn must name an exported function of Wasm, but ${show(name)} is wrapped in JavaScript (a module linked with -sASYNCIFY: attach it with { asyncify })`, { cause });
+    }
     this.#binding.tableGrew(place);
     this.#entries.set(name, place);
     return place;
@@ -169,10 +184,11 @@ function checkRuntime(runtime: unknown): Runtime {
  *
  * @param options `io`: as for `attach()`, for a guest that opens connections before it is attached
  */
-export function guestImports(runtime: Runtime, options?: { io?: GuestIo }): GuestImports {
-  const binding = new Binding(checkRuntime(runtime));
-  const { io } = checkOptions<{ io?: GuestIo }>("options", options);
-  if (io !== undefined) binding.io = checkIo(io);
+export function guestImports(runtime: Runtime, options?: Pick<AttachOptions, "io" | "asyncify">): GuestImports {
+  const { io, asyncify } = checkOptions<AttachOptions>("options", options);
+  if (asyncify !== undefined) checkSupport("asyncify", asyncify);
+  const binding = new Binding(checkRuntime(runtime), asyncify);
+  if (io !== undefined) binding.io = checkSupport("io", io);
   const list = waiting.get(runtime) ?? [];
   list.push(binding);
   waiting.set(runtime, list);
@@ -199,9 +215,11 @@ function functionsOf(imports: GuestImports): WebAssembly.ModuleImports {
   return Object.fromEntries(Object.entries(imports).filter(([name]) => name.startsWith("tk_"))) as WebAssembly.ModuleImports;
 }
 
-function checkIo(io: unknown): GuestIo {
-  if (typeof (io as GuestIo | null)?.open !== "function") throw new OptionError(`io must be what guestIo() returned, got ${show(io)}`);
-  return io as GuestIo;
+function checkSupport<S extends GuestIo | AsyncifySupport>(name: "io" | "asyncify", support: S): S {
+  if (typeof (support as Partial<S> | null)?.open !== "function") {
+    throw new OptionError(`${name} must be ${name === "io" ? "what guestIo() returned" : "asyncify of tokiwa/guest"}, got ${show(support)}`);
+  }
+  return support;
 }
 
 interface Checked {
@@ -246,7 +264,7 @@ function attachEmscripten(module: EmscriptenModule, checked: Checked): Guest {
 const attached = new WeakSet<Binding>();
 
 async function attachFactory(factory: EmscriptenFactory, checked: Checked): Promise<Guest> {
-  const binding = configure(new Binding(checked.runtime), checked);
+  const binding = configure(new Binding(checked.runtime, checked.options.asyncify), checked);
   const module = await factory({ ...checked.options.module, tokiwa: binding.imports });
   module["tokiwa"] = binding.imports;
   return attachEmscripten(module, checked);
@@ -254,7 +272,7 @@ async function attachFactory(factory: EmscriptenFactory, checked: Checked): Prom
 
 async function attachModule(source: BufferSource | WebAssembly.Module, checked: Checked): Promise<Guest> {
   const module = source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source);
-  const binding = new Binding(checked.runtime);
+  const binding = new Binding(checked.runtime, checked.options.asyncify);
   const instance = await WebAssembly.instantiate(module, { ...checked.options.imports, tokiwa: functionsOf(binding.imports) });
   return attachInstance(instance, checked, binding);
 }
@@ -279,7 +297,8 @@ export function attach(runtime: Runtime, source: unknown, options?: AttachOption
   if (given.stackBytes !== undefined) checkInteger("stackBytes", given.stackBytes, STACK_BYTES_MIN, STACK_BYTES_MAX);
   if (given.maxStacks !== undefined) checkInteger("maxStacks", given.maxStacks, 1, STACKS_MAX);
   if (given.failOnDrain !== undefined) checkBoolean("failOnDrain", given.failOnDrain);
-  if (given.io !== undefined) checkIo(given.io);
+  if (given.io !== undefined) checkSupport("io", given.io);
+  if (given.asyncify !== undefined) checkSupport("asyncify", given.asyncify);
   const checked: Checked = { runtime: checkRuntime(runtime), options: given };
   if (source instanceof WebAssembly.Instance) return attachInstance(source, checked, undefined);
   if (source instanceof WebAssembly.Module || source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return attachModule(source as BufferSource, checked);

@@ -27,14 +27,15 @@ import type { Runtime } from "../runtime.ts";
 import type { CurrentThread, GuestHost } from "../scheduler/current-thread.ts";
 import type { JoinHandle } from "../task/task.ts";
 import { accessOfEmscripten, type EmscriptenAccess, type GuestAccess } from "./access.ts";
-import { TK_ECANCELED, TK_ECLOSED, TK_ELIMIT, TK_ENOSYS, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
+import type { Asyncify, AsyncifyCalls, AsyncifySupport } from "./asyncify.ts";
+import { BLOCKING_CALLS, type BlockingCall, TK_ECANCELED, TK_ECLOSED, TK_ELIMIT, TK_ENOSYS, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
 import type { GuestIo, GuestStream, IoTable } from "./io.ts";
 import { PromiseTable } from "./promises.ts";
 import { STACK_BYTES, StackBody, type StackHost, StackPool, STACKS_MAX } from "./stacks.ts";
 import { fillRange, giveRange, type TableRange, takeRange } from "./table.ts";
 
 /** The exports of guest-interface.ts that JavaScript calls. */
-interface Interface {
+interface Interface extends AsyncifyCalls {
   bind(arena: number, suspends: number): void;
   setTable(first: number, count: number): void;
   setStackAccess(get: number, set: number): void;
@@ -112,6 +113,7 @@ export class Binding implements GuestHost, StackHost {
   failOnDrain = false;
   emscripten: EmscriptenAccess | undefined;
   #io: IoTable | undefined;
+  readonly #asyncify: Asyncify | undefined;
   #access: GuestAccess | undefined;
   #range: TableRange | undefined;
   #stackRange: TableRange | undefined;
@@ -120,7 +122,8 @@ export class Binding implements GuestHost, StackHost {
   #isClosed = false;
   #stopListening: (() => void) | undefined;
 
-  constructor(runtime: Runtime) {
+  /** @param asyncify the guest's blocking code is suspended by Asyncify */
+  constructor(runtime: Runtime, asyncify?: AsyncifySupport) {
     this.runtime = runtime;
     const { scheduler } = runtime;
     this.#scheduler = scheduler;
@@ -132,12 +135,14 @@ export class Binding implements GuestHost, StackHost {
     });
     const calls = instance.exports as unknown as Interface;
     this.#calls = calls;
-    calls.bind(scheduler.arena, hasJspi ? 1 : 0);
+    calls.bind(scheduler.arena, hasJspi || asyncify !== undefined ? 1 : 0);
     this.#promises = new PromiseTable(scheduler, (task) => calls.tk_wake(task));
     this.#enter = wasm.promising === undefined ? () => Promise.reject(new Error("no JSPI")) : wasm.promising(calls.enter);
+    if (asyncify !== undefined) this.#asyncify = this.#openAsyncify(asyncify, instance.exports);
     const names = Object.entries(instance.exports).filter(([name]) => name.startsWith("tk_"));
     this.imports = Object.freeze({
       ...Object.fromEntries(names),
+      ...this.#asyncify?.imports,
       ...Object.fromEntries(IO_CALLS.map((name) => [name, this.#ioCall(name)])),
       expose: (promise: PromiseLike<unknown>) => this.expose(promise),
       value: (id: number) => this.#promises.get(id).value,
@@ -234,6 +239,7 @@ export class Binding implements GuestHost, StackHost {
       core.exports.table.set(places.first + 1, access.stack.set);
       this.#calls.setStackAccess(places.first, places.first + 1);
     }
+    this.#asyncify?.check(this.label);
     this.#pool = new StackPool(access, this.stackBytes, this.maxStacks, this.#calls.isStackless() === 1);
     this.#scheduler.guests.add(this);
     if (this.failOnDrain) this.#stopListening = onLoopDry(() => this.#drained());
@@ -279,7 +285,31 @@ export class Binding implements GuestHost, StackHost {
   }
 
   get canBlock(): boolean {
-    return hasJspi && this.#pool?.refusal === undefined;
+    return this.#canSuspend && this.#pool?.refusal === undefined;
+  }
+
+  get #canSuspend(): boolean {
+    return hasJspi || this.#asyncify !== undefined;
+  }
+
+  /** Whether stackful tasks are entered by JavaScript: then they may be any function, and need no place in the table. */
+  get entersByCall(): boolean {
+    return this.#asyncify !== undefined;
+  }
+
+  #openAsyncify(support: AsyncifySupport, exports: WebAssembly.Exports): Asyncify {
+    const binding = this;
+    return support.open({
+      calls: this.#calls,
+      get access() {
+        return binding.access;
+      },
+      get stackBytes() {
+        return binding.stackBytes;
+      },
+      bodyOf: (task) => this.#bodies[task & INDEX_MASK],
+      plain: Object.fromEntries(BLOCKING_CALLS.map((name) => [name, exports[name]])) as Record<BlockingCall, (...args: number[]) => number>,
+    });
   }
 
   #owns(fn: number): boolean {
@@ -407,15 +437,19 @@ export class Binding implements GuestHost, StackHost {
     return this.#pool as StackPool;
   }
 
-  /** Runs a function of the guest as a stackful task. */
-  run(fn: number, args: readonly number[], name: string | undefined): JoinHandle<number> {
-    if (!hasJspi) {
-      throw new ContextError("TOKIWA_NO_JSPI", "blocking code needs WebAssembly.promising and Suspending (JSPI), which this host has not: use Node 24.21 or later, a current browser, or poll tasks (tk_spawn), which run everywhere.");
+  /** @throws when blocking code cannot be started now */
+  checkBlocking(): void {
+    if (!this.#canSuspend) {
+      throw new ContextError("TOKIWA_NO_JSPI", "blocking code needs WebAssembly.promising and Suspending (JSPI), which this host has not: use Node 24.21 or later, a current browser, a module built for Asyncify (attach() with { asyncify }), or poll tasks (tk_spawn), which run everywhere.");
     }
     const { pool } = this;
     if (pool.refusal !== undefined) throw new OptionError(`${this.label} cannot run blocking code: ${pool.refusal}`);
     if (pool.used >= pool.limit) throw tooManyStacks(this.label, pool.limit);
     if (this.#isClosed) throw closedError(this.label);
+  }
+
+  /** Runs a function of the guest as a stackful task; after checkBlocking(). */
+  run(fn: StackBody["fn"], args: readonly number[], name: string | undefined): JoinHandle<number> {
     return this.#startStack(fn, args, name).task;
   }
 
@@ -437,7 +471,7 @@ export class Binding implements GuestHost, StackHost {
     return handle;
   }
 
-  #startStack(fn: number, args: readonly number[], name: string | undefined): { task: JoinHandle<number>; body: StackBody } {
+  #startStack(fn: StackBody["fn"], args: readonly number[], name: string | undefined): { task: JoinHandle<number>; body: StackBody } {
     const body = new StackBody(this, fn, args);
     const task = this.runtime.spawnTask(body, [], name, undefined) as JoinHandle<number> & { handle: number };
     body.handle = task.handle;
@@ -452,7 +486,7 @@ export class Binding implements GuestHost, StackHost {
     const calls = this.#calls;
     const before = calls.stackPointer();
     const [first = 0, second = 0] = body.args;
-    const promise = this.#enter(body.handle, body.fn, body.args.length, first, second, body.top);
+    const promise = this.#asyncify?.run(body) ?? this.#enter(body.handle, body.fn as number, body.args.length, first, second, body.top);
     calls.restoreStack(before);                            // it is on its way: suspended, or ended by a trap
     calls.reset();
     return promise.catch((cause: unknown) => {

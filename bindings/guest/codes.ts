@@ -15,3 +15,7 @@ export const TK_ENOSYS = -10;
 export const TK_EAGAIN = -13;
 export const TK_END = -14;
 export const TK_EIO = -15;
+
+/** The imports that may suspend; `npx tokiwa emscripten --asyncify` prints them for emcc. */
+export const BLOCKING_CALLS = ["tk_sleep", "tk_yield", "tk_join_wait", "tk_await_wait", "tk_io_wait", "tk_block_on"] as const;
+export type BlockingCall = (typeof BLOCKING_CALLS)[number];

@@ -4,3 +4,4 @@ export { attach, type AttachOptions, type EmscriptenFactory, type EmscriptenModu
 export type { EmscriptenAccess } from "./access.ts";
 export type { GuestImports } from "./binding.ts";
 export { type GuestIo, guestIo, type GuestIoOptions, type GuestStream } from "./io.ts";
+export { asyncify, type AsyncifySupport } from "./asyncify.ts";

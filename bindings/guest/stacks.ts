@@ -1,4 +1,4 @@
-// Stackful tasks: ordinary blocking code, each on a C stack of its own, suspended by JSPI.
+// Stackful tasks: ordinary blocking code, each on a C stack of its own, suspended by JSPI (or Asyncify, asyncify.ts).
 //
 // A stack comes from the guest's allocator, ends with a few known words (a task that ran past its end is found
 // by them when it ends) and is used again. The stack pointer is kept by guest-interface.ts.
@@ -101,7 +101,8 @@ export interface StackHost {
 }
 
 export class StackBody extends Operation<number> {
-  readonly fn: number;
+  /** Its place in the guest's table; a function only where that is called from JavaScript (asyncify.ts). */
+  readonly fn: number | ((...args: number[]) => number);
   readonly args: readonly number[];
   /** The task's handle, also after its end. */
   handle = -1;
@@ -119,7 +120,7 @@ export class StackBody extends Operation<number> {
   #error: unknown;
   #hasFailed = false;
 
-  constructor(host: StackHost, fn: number, args: readonly number[]) {
+  constructor(host: StackHost, fn: StackBody["fn"], args: readonly number[]) {
     super();
     this.#host = host;
     host.pool.used++;
