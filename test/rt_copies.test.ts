@@ -1,6 +1,6 @@
 // Two copies of this package in one realm: a page's bundle, and a module that was sent to one of its workers.
 
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -13,6 +13,7 @@ let other: typeof ours;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "tokiwa-copy-"));
   cpSync(fileURLToPath(new URL("../dist", import.meta.url)), folder, { recursive: true });
+  writeFileSync(join(folder, "sent.js"), SENT);
   other = (await import(pathToFileURL(join(folder, "index.js")).href)) as typeof ours;
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -72,3 +73,38 @@ test("errors of one are instances of the other's classes, and of no others", asy
   expect(new Own()).toBeInstanceOf(other.TimeoutError);
   expect(new TypeError("no")).not.toBeInstanceOf(ours.TokiwaError);
 });
+
+test("what one copy marks, exposes or throws is known to the other, on both sides of a thread", async () => {
+  const [us, them] = [await import("tokiwa/threads"), (await import(pathToFileURL(join(folder, "threads.js")).href)) as typeof import("tokiwa/threads")];
+  using thread = new us.Thread();
+  const bytes = new Uint8Array(1000);
+  expect(await thread.exec(them.send((given: Uint8Array) => given.length), them.move(bytes))).toBe(1000);
+  expect(bytes.byteLength).toBe(0);
+  const mutex = new them.SharedMutex(1);
+  await thread.exec(us.send(async (given: InstanceType<typeof them.SharedMutex<number>>) => {
+    const guard = await given.lock();
+    guard.value = 2;
+    guard.unlock();
+  }), mutex);
+  expect((await mutex.lock()).value).toBe(2);
+  const sent = pathToFileURL(join(folder, "sent.js")).href;
+  await expect(thread.exec(us.send<Sent, "late">(sent, "late"))).rejects.toBeInstanceOf(ours.TimeoutError);
+  const aborted = thread.exec(us.send<Sent, "waits">(sent, "waits"));
+  await ours.sleep(300);
+  aborted.abort();
+  expect((await aborted.result()).status).toBe("cancelled");
+});
+
+interface Sent {
+  late(): Promise<void>;
+  waits(): Promise<void>;
+}
+/** Runs in a worker whose machinery is of the first copy, and imports the second. */
+const SENT = `
+import { currentTask, sleep, timeout } from "./index.js";
+export const late = async () => timeout(1, sleep(60_000));
+export async function waits() {
+  await new Promise((resolve) => currentTask().signal.addEventListener("abort", resolve));
+  await sleep(60_000);
+}
+`;

@@ -23,6 +23,7 @@ import { BORROW, context, describeFuture, type Future, isFuture, isSuspend, isTh
 import { reportUnhandled } from "../host.ts";
 import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING } from "../limits.ts";
 import { checkBoolean, checkOptions, show } from "../options.ts";
+import { shared } from "../registry.ts";
 import { AbortHandle } from "./abort-handle.ts";
 import { awaitIn, ownFuture } from "./await.ts";
 import { addFailure, forgetFailure, reportFailure } from "./failures.ts";
@@ -127,7 +128,8 @@ export interface RemoteBody {
   describe(): string;
 }
 
-let lastId = 0;
+/** The id given out last, by whichever copy of this package: ids are compared. */
+const ids: { last: number } = /* @__PURE__ */ shared("ids", () => ({ last: 0 }));
 
 /** A function and its arguments, until the first poll. */
 class Call {
@@ -148,7 +150,7 @@ export function callOf(fn: unknown, args: readonly unknown[]): unknown {
 export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> {
   handle = -1;
   flags = START;
-  readonly id: TaskId = ++lastId;
+  readonly id: TaskId = ++ids.last;
   readonly scheduler: TaskScheduler;
   body: unknown;
   slot: unknown = undefined;

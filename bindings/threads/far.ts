@@ -8,7 +8,7 @@ import { TokiwaError } from "../errors.ts";
 import { type Future, isFuture, Operation, PENDING, proceed, restore, type Waker } from "../future.ts";
 import { spawn } from "../runtime.ts";
 import type { JoinHandle } from "../task/task.ts";
-import { lifeLock } from "../workers/family.ts";
+import { family } from "../workers/family.ts";
 import { packError, type PackedError, unpackError } from "../workers/errors-wire.ts";
 
 /** What one client holds, by number. */
@@ -148,7 +148,7 @@ export function connect(far: Far, client = new Client()): MessagePort {
 export function remote(port: MessagePort): Far {
   const calls = new Map<number, (response: Response) => void>();
   let last = 0;
-  if (lifeLock !== undefined) port.postMessage({ id: 0, op: LIFE, args: [lifeLock] });
+  if (family.lifeLock !== undefined) port.postMessage({ id: 0, op: LIFE, args: [family.lifeLock] });
   port.onmessage = ({ data }: MessageEvent<Response>) => {
     const settle = calls.get(data.id);
     calls.delete(data.id);

@@ -13,7 +13,7 @@
 import { AcquireError, ContextError, TryAcquireError } from "../errors.ts";
 import { context, Operation, PENDING, proceed, restore, type Reactor, type Waker } from "../future.ts";
 import { keepAlive, mayBlock, microtask, startTimer } from "../host.ts";
-import { inWorker, isDead, ownId } from "../workers/family.ts";
+import { family, isDead, ownId } from "../workers/family.ts";
 
 const LOCK = 0;
 const PERMITS = 1;
@@ -292,7 +292,7 @@ export function pauseThread(): void {
 /** Blocking is for threads that may, outside of tasks of the main thread. */
 export function checkMayBlock(what: string): void {
   if (!mayBlock) throw new ContextError("TOKIWA_WOULD_BLOCK", `${what} cannot block here: this thread may not block. Await the other variant.`);
-  if (context.unit !== null && !inWorker) throw new ContextError("TOKIWA_NESTED_RUNTIME", `${what} was called inside a task, and would hold every other task of this thread. Await the other variant, or use spawnBlocking().`);
+  if (context.unit !== null && !family.inWorker) throw new ContextError("TOKIWA_NESTED_RUNTIME", `${what} was called inside a task, and would hold every other task of this thread. Await the other variant, or use spawnBlocking().`);
 }
 
 const FRESH = 0;

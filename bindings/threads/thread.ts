@@ -2,6 +2,7 @@
 
 import { OptionError } from "../errors.ts";
 import { checkFunction, checkOptions, show } from "../options.ts";
+import { shared } from "../registry.ts";
 import { Pool } from "../workers/pool.ts";
 import { checkTransport } from "../workers/provider.ts";
 import type { ResourceLimits } from "../workers/start.ts";
@@ -20,7 +21,8 @@ export interface ThreadOptions {
   resourceLimits?: ResourceLimits;
 }
 
-let lastThread = 0;
+/** The id given out last, by whichever copy of this package. */
+const ids: { last: number } = /* @__PURE__ */ shared("threads", () => ({ last: 0 }));
 
 /**
  * A thread that runs what it is given, in order; jobs that wait for something let the next begin.
@@ -41,7 +43,7 @@ export class Thread extends Executor implements Disposable {
     if (name !== undefined && typeof name !== "string") throw new OptionError(`name must be a string, got ${show(name)}`);
     if (worker !== undefined) checkFunction("worker", worker);
     if (module !== undefined && !(module instanceof ArrayBuffer)) throw new OptionError(`module must be an ArrayBuffer, got ${show(module)}`);
-    const id = ++lastThread;
+    const id = ++ids.last;
     const called = name ?? `thread-${id}`;
     const pool = new Pool({
       size: 1,

@@ -114,7 +114,7 @@ export function packError(error: unknown, depth = 0): PackedError {
   }
   let className = "Error";
   for (let p: unknown = Object.getPrototypeOf(error); p !== null; p = Object.getPrototypeOf(p)) {
-    const found = names.get(p);
+    const found = names.get(p) ?? nameOfCopy(p, error);
     if (found !== undefined) {
       className = found;
       break;
@@ -137,6 +137,13 @@ export function packError(error: unknown, depth = 0): PackedError {
     errors: Array.isArray(errors) && depth < MAX_DEPTH ? errors.map((e) => packError(e, depth + 1)) : undefined,
     props,
   };
+}
+
+/** The name of a class of this package that another copy of it has made. */
+function nameOfCopy(prototype: unknown, error: Error): string | undefined {
+  if (!(error instanceof TokiwaError) || !Object.hasOwn(prototype as object, "name")) return undefined;
+  const { name } = prototype as Error;
+  return Object.hasOwn(OWN, name) ? name : undefined;
 }
 
 /** A property that may be a getter which throws. */

@@ -5,41 +5,43 @@
 // A parent gives its worker a number and writes DEAD when it has noticed the end. What a dead thread
 // held in a shared primitive is given back by whoever waits for it.
 
+import { shared } from "../registry.ts";
 import { canShare } from "./transport.ts";
 
 const ALIVE = 1;
 const DEAD = 2;
 const CAPACITY = 1 << 14;
 
-let table: Int32Array | undefined;
-let own = 1;
+/** This thread's place, whichever copy of this package was told. */
+export const family = /* @__PURE__ */ shared("family", () => ({
+  table: undefined as Int32Array | undefined,
+  own: 1,
+  /** The Web Lock this worker of a page holds while it lives. */
+  lifeLock: undefined as string | undefined,
+  /** This thread serves jobs of a parent: plain functions in it may block. */
+  inWorker: false,
+}));
 
 /** In a worker: what its parent has said. */
 export function joinFamily(given: Int32Array | undefined, id: number, lock: string | undefined): void {
-  lifeLock = lock;
-  table = given;
-  own = id;
-  inWorker = true;
+  family.lifeLock = lock;
+  family.table = given;
+  family.own = id;
+  family.inWorker = true;
 }
 
-/** The Web Lock this worker of a page holds while it lives. */
-export let lifeLock: string | undefined;
-
-/** This thread serves jobs of a parent: plain functions in it may block. */
-export let inWorker = false;
-
 export function familyTable(): Int32Array | undefined {
-  if (table === undefined && canShare()) {
-    table = new Int32Array(new SharedArrayBuffer(CAPACITY * 4));
-    table[0] = own;
-    table[own] = ALIVE;
+  if (family.table === undefined && canShare()) {
+    family.table = new Int32Array(new SharedArrayBuffer(CAPACITY * 4));
+    family.table[0] = family.own;
+    family.table[family.own] = ALIVE;
   }
-  return table;
+  return family.table;
 }
 
 /** Number of this thread, at least 1. */
 export function ownId(): number {
-  return own;
+  return family.own;
 }
 
 /** A number for a new worker; 0 when there is no shared memory or none is left. */
@@ -53,9 +55,9 @@ export function newMember(): number {
 }
 
 export function buryMember(id: number): void {
-  if (id > 0 && table !== undefined) Atomics.store(table, id, DEAD);
+  if (id > 0 && family.table !== undefined) Atomics.store(family.table, id, DEAD);
 }
 
 export function isDead(id: number): boolean {
-  return table !== undefined && id > 0 && Atomics.load(table, id) === DEAD;
+  return family.table !== undefined && id > 0 && Atomics.load(family.table, id) === DEAD;
 }

@@ -7,6 +7,7 @@
 import { OptionError, TokiwaError } from "../errors.ts";
 import type { TaskFn } from "../future.ts";
 import { checkFunction, show } from "../options.ts";
+import { shared } from "../registry.ts";
 import type { Definition } from "./wire.ts";
 
 declare const sendableBrand: unique symbol;
@@ -21,7 +22,8 @@ export type SendableOf<F> = F extends (...args: infer A extends unknown[]) => in
   ? Sendable<A, R extends Generator<unknown, infer T, unknown> ? T : Awaited<R>>
   : never;
 
-let lastDefinition = 0;
+/** Ids of definitions: a worker keeps them, whichever copy of this package made them. */
+const definitions: { last: number } = /* @__PURE__ */ shared("definitions", () => ({ last: 0 }));
 
 export class SendableFunction {
   readonly definition: Definition;
@@ -48,7 +50,7 @@ export class SendableFunction {
 }
 
 export function isSendable(value: unknown): value is SendableFunction & Sendable<never[], unknown> {
-  return value instanceof SendableFunction;
+  return typeof value === "object" && value !== null && "heldFor" in value && "definition" in value;
 }
 
 const byFunction = new WeakMap<object, SendableFunction>();
@@ -68,7 +70,7 @@ function checkSource(fn: (...args: never[]) => unknown): string {
 export function bySource(fn: TaskFn<never[], unknown>): SendableFunction {
   let sendable = byFunction.get(fn);
   if (sendable === undefined) {
-    sendable = new SendableFunction({ id: ++lastDefinition, kind: "source", source: checkSource(fn), name: fn.name }, fn as TaskFn<unknown[], unknown>);
+    sendable = new SendableFunction({ id: ++definitions.last, kind: "source", source: checkSource(fn), name: fn.name }, fn as TaskFn<unknown[], unknown>);
     byFunction.set(fn, sendable);
   }
   return sendable;
@@ -79,7 +81,7 @@ export function byDefinition(definition: Definition): SendableFunction {
   const key = definition.kind === "source" ? `source ${definition.source}` : definition.kind === "body" ? `body ${definition.isAsync} ${definition.parameters.join()} ${definition.source}` : definition.kind === "module" ? `module ${definition.name} ${definition.url}` : `exposed ${definition.name}`;
   let sendable = byName.get(key);
   if (sendable === undefined) {
-    sendable = new SendableFunction({ ...definition, id: ++lastDefinition });
+    sendable = new SendableFunction({ ...definition, id: ++definitions.last });
     byName.set(key, sendable);
   }
   return sendable;
@@ -110,7 +112,7 @@ export function send(what: unknown, name?: string): unknown {
   return byDefinition({ id: 0, kind: "module", url, name });
 }
 
-const exposed = new Map<string, TaskFn<unknown[], unknown>>();
+const exposed = /* @__PURE__ */ shared("exposed", () => new Map<string, TaskFn<unknown[], unknown>>());
 
 /** Registers functions in a worker's entry, for `send(name)`. More calls add more. */
 export function exposeFunctions(functions: Record<string, TaskFn<never[], unknown>>): void {
@@ -124,7 +126,7 @@ export function exposedFunction(name: string): TaskFn<unknown[], unknown> | unde
 
 // ---- values
 
-const moves = new WeakMap<object, Transferable[]>();
+const moves = /* @__PURE__ */ shared("moves", () => new WeakMap<object, Transferable[]>());
 
 /**
  * Marks a value as moved: when it is passed to another thread its buffers are transferred, not copied, and the sender's
@@ -168,7 +170,7 @@ export function takeMoves(value: unknown): Transferable[] | undefined {
 
 /** The key that marks a packed shared primitive. */
 const TAG = "tokiwa:shared";
-export const PACK: unique symbol = Symbol("tokiwa.pack");
+export const PACK: unique symbol = Symbol.for("tokiwa.pack");
 
 /** Something that travels as an argument and arrives as itself. */
 export interface Packable {
@@ -178,7 +180,7 @@ export interface Packable {
 
 const unpackers = new Map<string, (state: never) => unknown>();
 /** Nothing has to be searched for packables while there are none. */
-let hasPackables = false;
+const packables = /* @__PURE__ */ shared("packables", () => ({ exist: false }));
 
 export function registerPackable<S>(type: string, unpack: (state: S) => unknown): void {
   unpackers.set(type, unpack as (state: never) => unknown);
@@ -186,7 +188,7 @@ export function registerPackable<S>(type: string, unpack: (state: S) => unknown)
 
 /** Called by the constructors of shared primitives. */
 export function packablesExist(): void {
-  hasPackables = true;
+  packables.exist = true;
 }
 
 function isPackable(value: object): value is Packable {
@@ -225,7 +227,7 @@ function pack(value: unknown, transfer: Transferable[], depth: number): unknown 
 
 /** A value with its shared primitives packed; the same value when it has none. */
 export function packShared(value: unknown, transfer: Transferable[]): unknown {
-  return hasPackables ? pack(value, transfer, 0) : value;
+  return packables.exist ? pack(value, transfer, 0) : value;
 }
 
 export function unpackShared(value: unknown, depth = 0): unknown {
@@ -240,7 +242,7 @@ export function unpackShared(value: unknown, depth = 0): unknown {
   if (typeof type === "string") {
     const unpack = unpackers.get(type);
     if (unpack === undefined) return value;
-    hasPackables = true;
+    packables.exist = true;
     return unpack(record["state"] as never);
   }
   for (const key of Object.keys(record)) {
