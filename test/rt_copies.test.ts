@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import * as ours from "tokiwa";
+import * as us from "tokiwa/threads";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 let folder: string;
@@ -75,7 +76,7 @@ test("errors of one are instances of the other's classes, and of no others", asy
 });
 
 test("what one copy marks, exposes or throws is known to the other, on both sides of a thread", async () => {
-  const [us, them] = [await import("tokiwa/threads"), (await import(pathToFileURL(join(folder, "threads.js")).href)) as typeof import("tokiwa/threads")];
+  const them = (await import(pathToFileURL(join(folder, "threads.js")).href)) as typeof us;
   using thread = new us.Thread();
   const bytes = new Uint8Array(1000);
   expect(await thread.exec(them.send((given: Uint8Array) => given.length), them.move(bytes))).toBe(1000);
