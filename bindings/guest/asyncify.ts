@@ -43,8 +43,8 @@ export interface AsyncifyCalls {
 
 export interface AsyncifyHost {
   readonly calls: AsyncifyCalls;
-  readonly access: GuestAccess;
-  readonly stackBytes: number;
+  access(): GuestAccess;
+  stackBytes(): number;
   bodyOf(task: number): StackBody | undefined;
   /** The same call, for code that cannot suspend. */
   readonly plain: Readonly<Record<BlockingCall, (...args: number[]) => number>>;
@@ -114,7 +114,7 @@ export class Asyncify {
       tk_await_wait: this.#blocking("tk_await_wait", (task, promise) => until(() => this.#mapped(calls.tk_await_start(promise, task)))),
       tk_io_wait: this.#blocking("tk_io_wait", (task, io, interest) => until(() => this.#mapped(calls.tk_io_poll(io, interest, task)))),
       tk_block_on: this.#blocking("tk_block_on", (task, fn, arg) => {
-        const { table } = this.#host.access;
+        const { table } = this.#host.access();
         const poll = fn > 0 && fn < table.length ? (table.get(fn) as ((arg: number, self: number) => number) | null) : null;
         if (poll === null) return TK_EINVAL;
         return {
@@ -180,7 +180,7 @@ export class Asyncify {
   }
 
   #find(): Machinery | undefined {
-    const { access } = this.#host;
+    const access = this.#host.access();
     const names = ["start_unwind", "stop_unwind", "start_rewind", "stop_rewind", "get_state"] as const;
     const found = Object.fromEntries(names.map((name) => [name, access.exported(`asyncify_${name}`) ?? access.exported(`_asyncify_${name}`)]));
     return Object.values(found).every((value) => typeof value === "function") ? (found as unknown as Machinery) : undefined;
@@ -192,7 +192,7 @@ export class Asyncify {
 
   /** Runs a task's function to its end, suspensions and all. */
   run(body: StackBody): Promise<number> {
-    const { access } = this.#host;
+    const access = this.#host.access();
     const fn = typeof body.fn === "number" ? (access.table.get(body.fn) as ((...args: number[]) => number) | null) : body.fn;
     if (fn === null) return Promise.reject(new TokiwaError("TOKIWA_GUEST_TRAP", `there is no function ${String(body.fn)}`));
     const buffer = this.#takeBuffer();
@@ -240,8 +240,8 @@ export class Asyncify {
   #takeBuffer(): number {
     const old = this.#buffers.pop();
     if (old !== undefined) return old;
-    const { access, stackBytes } = this.#host;
-    const bytes = Math.max(BUFFER_MIN, stackBytes / BUFFER_SHARE) & -HEADER_BYTES;
+    const access = this.#host.access();
+    const bytes = Math.max(BUFFER_MIN, this.#host.stackBytes() / BUFFER_SHARE) & -HEADER_BYTES;
     const at = access.allocate?.(bytes) ?? 0;
     if (at === 0 || access.memory === undefined) return 0;
     new Uint32Array(access.memory.buffer, at, 2).set([at + HEADER_BYTES, at + bytes]);

@@ -298,15 +298,10 @@ export class Binding implements GuestHost, StackHost {
   }
 
   #openAsyncify(support: AsyncifySupport, exports: WebAssembly.Exports): Asyncify {
-    const binding = this;
     return support.open({
       calls: this.#calls,
-      get access() {
-        return binding.access;
-      },
-      get stackBytes() {
-        return binding.stackBytes;
-      },
+      access: () => this.access,
+      stackBytes: () => this.stackBytes,
       bodyOf: (task) => this.#bodies[task & INDEX_MASK],
       plain: Object.fromEntries(BLOCKING_CALLS.map((name) => [name, exports[name]])) as Record<BlockingCall, (...args: number[]) => number>,
     });
