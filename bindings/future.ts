@@ -259,6 +259,16 @@ export abstract class Operation<T> implements Future<T> {
   ): PromiseLike<R1 | R2> {
     return awaitFuture(this, onFulfilled, onRejected);
   }
+
+  /** As `promise.catch()`. */
+  catch<R = never>(onRejected?: ((reason: unknown) => R | PromiseLike<R>) | null): Promise<T | R> {
+    return this.then(undefined, onRejected) as Promise<T | R>;
+  }
+
+  /** As `promise.finally()`. */
+  finally(onFinally?: (() => void) | null): Promise<T> {
+    return (this.then() as Promise<T>).finally(onFinally);
+  }
 }
 
 let awaitFuture: AwaitFn = () => {

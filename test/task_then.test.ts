@@ -15,6 +15,19 @@ test("a chain on a future can be spawned, returned from a block, and dropped", (
     await expect(timeout(1, slow)).rejects.toThrow(TimeoutError);
   }));
 
+test("catch() and finally() of a handle are those of a promise", () =>
+  run(async () => {
+    const failing = (): never => {
+      throw new RangeError("no");
+    };
+    expect(await spawn(failing).catch((error: unknown) => (error as Error).message)).toBe("no");
+    expect(await spawn(() => 1).catch(() => 2)).toBe(1);
+    let calls = 0;
+    expect(await spawn(() => 3).finally(() => void calls++)).toBe(3);
+    await expect(spawn(failing).finally(() => void calls++)).rejects.toThrow(RangeError);
+    expect(calls).toBe(2);
+  }));
+
 test("an async function that awaits twice at once, and then again and again, gets every value", () =>
   run(async () => {
     const soon = async (ms: number, value: number): Promise<number> => {

@@ -102,6 +102,10 @@ export interface JoinHandle<T> extends Future<T> {
   abortHandle(): AbortHandle;
   /** How the task ended; never rejects. */
   result(): Future<TaskResult<T>>;
+  /** As `promise.catch()`. */
+  catch<R = never>(onRejected?: ((reason: unknown) => R | PromiseLike<R>) | null): Promise<T | R>;
+  /** As `promise.finally()`. */
+  finally(onFinally?: (() => void) | null): Promise<T>;
 }
 
 /** The rarely used half of a task. */
