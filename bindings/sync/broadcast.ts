@@ -16,7 +16,7 @@ import { completed, context, type Future, PENDING, proceed, readyWith, restore, 
 import { checkAlike, checkInteger } from "../options.ts";
 import { blockFor } from "./blocking.ts";
 import { END, type Item, iterate, readable } from "./stream.ts";
-import { OwnWaits, Waiter, WaiterQueue } from "./waiters.ts";
+import { isOwn, own, OwnWaits, Waiter, WaiterQueue } from "./waiters.ts";
 import { WeakHandle } from "./weak.ts";
 
 /** Largest capacity: a power of two that a mask can be made of. */
@@ -268,6 +268,7 @@ class Receive<T> extends Waiter<T> implements Item<T> {
       return SUSPENDED;
     }
     if (value === END) throw new RecvError();
+    own(this);
     this.#cursor.spare = this;
     return readyWith(value as T);
   }
@@ -323,7 +324,7 @@ export class BroadcastReceiver<T> implements AsyncIterable<T>, Disposable {
    */
   recv(): Future<T> {
     const { spare } = this.#cursor;
-    if (spare === null || context.unit === null || context.waker !== context.unit) return new Receive(this.#channel, this.#cursor);
+    if (!isOwn(spare)) return new Receive(this.#channel, this.#cursor);
     this.#cursor.spare = null;
     spare.renew();
     return spare;

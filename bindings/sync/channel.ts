@@ -21,7 +21,7 @@ import { SendError } from "../errors.ts";
 import { completed, context, FINISHED, Operation, PENDING, proceed, readyWith, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
 import { Queue } from "./queue.ts";
 import { END, type Item } from "./stream.ts";
-import { Waiter, WaiterQueue } from "./waiters.ts";
+import { own, Waiter, WaiterQueue } from "./waiters.ts";
 
 /** `capacity` of a channel that has no bound. */
 export const UNBOUNDED = 0;
@@ -267,11 +267,13 @@ export class Send<T> extends Slots<void> {
       this.#value = undefined;
       this.state = OVER;
       context.budget = budget - 1;
+      own(this);
       handle.spare = this as Send<unknown>;
       channel.push(value);
       return FINISHED;
     }
     if (this.poll(waker) === PENDING) return SUSPENDED;
+    own(this);
     if (!handle.isClosed) handle.spare = this as Send<unknown>;
     return FINISHED;
   }
@@ -340,6 +342,7 @@ export class Receive<T> extends Waiter<T | undefined> implements Item<T> {
     }
     context.budget = budget - 1;
     this.#end();
+    own(this);
     this.#pool.spare = this;
     return readyWith(value);
   }

@@ -3,7 +3,7 @@
 // The channel itself is channel.ts; here are the handles to it.
 
 import { SendError, SendTimeoutError, TimeoutError, TrySendError } from "../errors.ts";
-import { context, type Future, Operation, type PENDING, type Waker } from "../future.ts";
+import { type Future, Operation, type PENDING, type Waker } from "../future.ts";
 import { checkDuration, checkInteger } from "../options.ts";
 import { blockFor } from "./blocking.ts";
 import { Channel, type Handle, Send, Slots } from "./channel.ts";
@@ -11,6 +11,7 @@ import { limitTo } from "./limit.ts";
 import { ChannelReceiver } from "./receiver.ts";
 import { ChannelSender } from "./sender.ts";
 import { writable } from "./stream.ts";
+import { isOwn } from "./waiters.ts";
 import { WeakHandle } from "./weak.ts";
 
 /** The most messages a channel can be given room for. */
@@ -159,7 +160,7 @@ export class Sender<T> extends ChannelSender<T, Sender<T>> {
   send(value: T): Future<void> {
     const handle = this.#handle;
     const { spare } = handle;
-    if (spare === null || context.unit === null || context.waker !== context.unit) return new Send(handle, value);
+    if (!isOwn(spare)) return new Send(handle, value);
     handle.spare = null;
     spare.renew(value);
     return spare;

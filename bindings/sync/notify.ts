@@ -9,8 +9,8 @@
 //
 // Dropped while served by notifyOne() or notifyLast(), it passes the notification on in the same order.
 
-import { completed, context, FINISHED, type Future, PENDING, proceed, restore, type Suspend, type Waker } from "../future.ts";
-import { Waiter, WaiterQueue } from "./waiters.ts";
+import { completed, context, FINISHED, type Future, PENDING, proceed, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
+import { isOwn, own, Waiter, WaiterQueue } from "./waiters.ts";
 
 /** One wait for a `Notify`. */
 export interface Notified extends Future<void> {
@@ -34,6 +34,8 @@ const BY_LAST = 2;
 /** What a `Notify` and its waits share. */
 class Bell {
   readonly queue: WaiterQueue<NotifiedFuture> = new WaiterQueue<NotifiedFuture>();
+  /** A finished wait, to be used again. */
+  spare: NotifiedFuture | null = null;
   hasPermit = false;
   /** How often notifyWaiters() was called. */
   broadcasts = 0;
@@ -51,7 +53,7 @@ class Bell {
 
 class NotifiedFuture extends Waiter<void> implements Notified {
   readonly #bell: Bell;
-  readonly #broadcasts: number;
+  #broadcasts: number;
   #state = INIT;
   servedBy = NOTHING;
 
@@ -59,6 +61,11 @@ class NotifiedFuture extends Waiter<void> implements Notified {
     super();
     this.#bell = bell;
     this.#broadcasts = bell.broadcasts;
+  }
+
+  renew(): void {
+    this.#broadcasts = this.#bell.broadcasts;
+    this.#state = INIT;
   }
 
   /** Whether it is notified; joins the queue if not. */
@@ -100,8 +107,14 @@ class NotifiedFuture extends Waiter<void> implements Notified {
 
   override next(): IteratorResult<Suspend, void> {
     const { waker } = context;
-    if (waker === null || context.budget <= 0 || !this.#check()) return super.next();
+    if (waker === null || context.budget <= 0) return super.next();
+    if (!this.#check()) {
+      this.waker = waker;
+      return SUSPENDED;
+    }
     context.budget--;
+    own(this);
+    this.#bell.spare = this;
     return FINISHED;
   }
 
@@ -137,7 +150,12 @@ export class Notify {
    * Cancel safe: a notification that was just received goes to the next. The place in the queue is lost.
    */
   notified(): Notified {
-    return new NotifiedFuture(this.#bell);
+    const bell = this.#bell;
+    const { spare } = bell;
+    if (!isOwn(spare)) return new NotifiedFuture(bell);
+    bell.spare = null;
+    spare.renew();
+    return spare;
   }
 
   /** Wakes the one that has waited longest; if nobody waits, the next `notified()` is ready at once (once, however often this was called). */

@@ -1,11 +1,12 @@
 // What the receivers of bounded and unbounded channels have in common.
 
 import { OptionError, TryRecvError } from "../errors.ts";
-import { context, type Future } from "../future.ts";
+import type { Future } from "../future.ts";
 import { checkInteger, show } from "../options.ts";
 import { blockFor } from "./blocking.ts";
 import { type Channel, Receive, ReceiveMany, type ReceivePool } from "./channel.ts";
 import { iterate, readable } from "./stream.ts";
+import { isOwn } from "./waiters.ts";
 
 /** What can be received from: the base of `Receiver` and `UnboundedReceiver`. */
 export abstract class ChannelReceiver<T> implements AsyncIterable<T>, Disposable {
@@ -27,7 +28,7 @@ export abstract class ChannelReceiver<T> implements AsyncIterable<T>, Disposable
    */
   recv(): Future<T | undefined> {
     const { spare } = this.#pool;
-    if (spare === null || context.unit === null || context.waker !== context.unit) return new Receive(this.#channel, this.#pool);
+    if (!isOwn(spare)) return new Receive(this.#channel, this.#pool);
     this.#pool.spare = null;
     spare.renew();
     return spare;

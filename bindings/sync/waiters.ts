@@ -9,8 +9,12 @@
 // between must give back what it was handed, or pass it on: that is up to each primitive.
 //
 // A future that hardly ever waits, and is made by the million, has a Place instead, once it has to wait.
+//
+// A finished `yield*` leaves its waiter as a spare for the next one of the same task: a task that receives in a loop makes
+// no object. Only of the same task, because whoever has kept the finished one may still dispose of it, and
+// must not end somebody else's wait by that.
 
-import { Operation, type Waker } from "../future.ts";
+import { context, Operation, type Waker } from "../future.ts";
 
 /** What stands in a `WaiterQueue`. */
 export interface Linked {
@@ -27,6 +31,8 @@ export interface Linked {
 
 /** A future that can stand in a `WaiterQueue`. */
 export abstract class Waiter<T> extends Operation<T> implements Linked {
+  /** The handle of the task that has finished it, when it is a spare. */
+  owner = -1;
   waker: Waker | null = null;
   isLinked = false;
   epoch = 0;
@@ -38,6 +44,18 @@ export abstract class Waiter<T> extends Operation<T> implements Linked {
     this.waker = null;
     waker?.wake();
   }
+}
+
+/** Leaves a finished waiter to the task that runs. */
+export function own(spare: Waiter<unknown>): void {
+  const { unit } = context;
+  spare.owner = unit === null ? -1 : unit.handle;
+}
+
+/** Whether the task that runs may use the spare. */
+export function isOwn<W extends Waiter<unknown>>(spare: W | null): spare is W {
+  const { unit } = context;
+  return spare !== null && unit !== null && context.waker === unit && spare.owner === unit.handle;
 }
 
 /** The place of a future in a `WaiterQueue`, made when it has to wait. */

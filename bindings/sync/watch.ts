@@ -7,7 +7,7 @@ import { RecvError, SendError, TokiwaError } from "../errors.ts";
 import { completed, context, FINISHED, type Future, PENDING, proceed, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
 import { checkAlike, checkFunction } from "../options.ts";
 import { END, type Item, iterate, readable } from "./stream.ts";
-import { OwnWaits, Waiter, WaiterQueue } from "./waiters.ts";
+import { isOwn, own, OwnWaits, Waiter, WaiterQueue } from "./waiters.ts";
 
 class Shared<T> {
   value: T;
@@ -274,6 +274,7 @@ class Changed<T> extends Wait<T, void> {
       context.budget = budget;
       return SUSPENDED;
     }
+    own(this);
     this.sight.spare = this as Changed<unknown>;
     return FINISHED;
   }
@@ -359,7 +360,7 @@ export class WatchReceiver<T> implements AsyncIterable<T>, Disposable {
    */
   changed(): Future<void> {
     const spare = this.#sight.spare as Changed<T> | null;
-    if (spare === null || context.unit === null || context.waker !== context.unit) return new Changed(this.#shared, this.#sight);
+    if (!isOwn(spare)) return new Changed(this.#shared, this.#sight);
     this.#sight.spare = null;
     spare.renew();
     return spare;
