@@ -64,14 +64,14 @@ class Wait extends Waiter<BarrierWaitResult> {
       this.#generation = OVER;
       return FOLLOWER;
     }
-    this.waker = waker;
+    this.waitWith(waker);
     restore();
     return PENDING;
   }
 
   override [Symbol.dispose](): void {
     this.#gate.queue.remove(this);
-    this.waker = null;
+    this.forgetWaker();
     this.#generation = OVER;
   }
 

@@ -92,13 +92,13 @@ class Closed extends Waiter<void> {
     const channel = this.#channel;
     if (channel.receivers === 0) return undefined;
     restore();
-    this.waker = waker;
+    this.waitWith(waker);
     if (!this.isLinked) channel.closing.push(this);
     return PENDING;
   }
 
   override [Symbol.dispose](): void {
-    this.waker = null;
+    this.forgetWaker();
     this.#channel.closing.remove(this);
   }
 
@@ -281,7 +281,7 @@ class Receive<T> extends Waiter<T> implements Item<T> {
       if (value !== PENDING) this[Symbol.dispose]();
     }
     if (value === PENDING) {
-      this.waker = waker;
+      this.waitWith(waker);
       if (!this.isLinked) {
         this.#channel.receiving.push(this);
         this.#cursor.waits.add(this);
@@ -292,7 +292,7 @@ class Receive<T> extends Waiter<T> implements Item<T> {
 
   override [Symbol.dispose](): void {
     this.#isOver = true;
-    this.waker = null;
+    this.forgetWaker();
     if (this.isLinked) this.#channel.receiving.remove(this);
   }
 

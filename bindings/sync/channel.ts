@@ -208,7 +208,7 @@ export abstract class Slots<R> extends Waiter<R> {
       handle.unhold();
       return result;
     }
-    this.waker = waker;
+    this.waitWith(waker);
     restore();
     return PENDING;
   }
@@ -216,7 +216,7 @@ export abstract class Slots<R> extends Waiter<R> {
   override [Symbol.dispose](): void {
     const { state, handle } = this;
     this.state = OVER;
-    this.waker = null;
+    this.forgetWaker();
     if (state !== WAITING) return;
     const { channel } = handle;
     channel.sending.remove(this);
@@ -349,13 +349,13 @@ export class Receive<T> extends Waiter<T | undefined> implements Item<T> {
 
   #wait(waker: Waker): void {
     this.#state = WAITING;
-    this.waker = waker;
+    this.waitWith(waker);
     if (!this.isLinked) this.channel.receiving.push(this);
   }
 
   #end(): void {
     if (this.#state === WAITING) {
-      this.waker = null;
+      this.forgetWaker();
       this.channel.receiving.remove(this);
     }
     this.#state = OVER;
@@ -435,13 +435,13 @@ export class Closed extends Waiter<void> {
     const channel = this.#channel;
     if (channel.isClosed) return undefined;
     restore();
-    this.waker = waker;
+    this.waitWith(waker);
     if (!this.isLinked) channel.closing.push(this);
     return PENDING;
   }
 
   override [Symbol.dispose](): void {
-    this.waker = null;
+    this.forgetWaker();
     this.#channel.closing.remove(this);
   }
 

@@ -100,7 +100,7 @@ class NotifiedFuture extends Waiter<void> implements Notified {
   poll(waker: Waker): void | typeof PENDING {
     if (!proceed(waker)) return PENDING;
     if (this.#check()) return undefined;
-    this.waker = waker;
+    this.waitWith(waker);
     restore();
     return PENDING;
   }
@@ -109,7 +109,7 @@ class NotifiedFuture extends Waiter<void> implements Notified {
     const { waker } = context;
     if (waker === null || context.budget <= 0) return super.next();
     if (!this.#check()) {
-      this.waker = waker;
+      this.waitWith(waker);
       return SUSPENDED;
     }
     context.budget--;
@@ -121,7 +121,7 @@ class NotifiedFuture extends Waiter<void> implements Notified {
   override [Symbol.dispose](): void {
     const wasServedBy = this.servedBy;
     this.#bell.queue.remove(this);
-    this.waker = null;
+    this.forgetWaker();
     this.servedBy = NOTHING;
     this.#state = OVER;
     if (wasServedBy !== NOTHING) this.#bell.ring(wasServedBy);

@@ -13,6 +13,7 @@
 import { RecvError, SendError, TryRecvError } from "../errors.ts";
 import { BORROW, completed, context, type Future, Operation, PENDING, proceed, readyWith, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
 import { blockFor } from "./blocking.ts";
+import { handOver, letGo, without } from "./hand-over.ts";
 import { Waiter, WaiterQueue } from "./waiters.ts";
 
 const SENT = 1;
@@ -33,13 +34,13 @@ class Closed extends Waiter<void> {
     const receiver = this.#receiver;
     if ((receiver.flags & (CLOSED | OVER)) !== 0) return undefined;
     restore();
-    this.waker = waker;
+    this.waitWith(waker);
     if (!this.isLinked) (receiver.closing ??= new WaiterQueue()).push(this);
     return PENDING;
   }
 
   override [Symbol.dispose](): void {
-    this.waker = null;
+    this.forgetWaker();
     this.#receiver.closing?.remove(this);
   }
 
@@ -99,6 +100,7 @@ export class OneshotSender<T> implements Disposable {
 /** One wait for the message, so that losing forgets the wait and not the receiver. */
 class Receive<T> extends Operation<T> {
   readonly #receiver: OneshotReceiver<T>;
+  #waker: Waker | null = null;
 
   constructor(receiver: OneshotReceiver<T>) {
     super();
@@ -106,7 +108,12 @@ class Receive<T> extends Operation<T> {
   }
 
   poll(waker: Waker): T | typeof PENDING {
+    this.#waker = waker;
     return this.#receiver.poll(waker);
+  }
+
+  override [Symbol.dispose](): void {
+    this.#receiver.forget(this.#waker);
   }
 
   override get isRepollable(): boolean {
@@ -139,7 +146,7 @@ export class OneshotReceiver<T> extends Operation<T> {
     if (!proceed(waker)) return PENDING;
     if ((flags & SENT) !== 0) return this.#take();
     if (flags !== 0) this.#fail();
-    this.#waker = waker;
+    this.#waker = handOver(this.#waker, waker);
     restore();
     return PENDING;
   }
@@ -149,7 +156,7 @@ export class OneshotReceiver<T> extends Operation<T> {
     const { flags } = this;
     if (waker === null || budget <= 0 || (flags & ~SENT) !== 0) return super.next();
     if (flags === 0) {
-      this.#waker = waker;
+      this.#waker = handOver(this.#waker, waker);
       return SUSPENDED;
     }
     context.budget = budget - 1;
@@ -170,6 +177,7 @@ export class OneshotReceiver<T> extends Operation<T> {
   #end(): void {
     this.flags |= OVER;
     this.value = undefined;
+    letGo(this.#waker);
     this.#waker = null;
     this.closing?.wakeAll();
   }
@@ -226,12 +234,19 @@ export class OneshotReceiver<T> extends Operation<T> {
     return new Receive(this);
   }
 
+  /** @internal A wait has been given up. */
+  forget(waker: Waker | null): void {
+    this.#waker = without(this.#waker, waker);
+  }
+
   /** A `yield*` that is given up leaves the receiver as it is. */
   override return(value?: unknown): IteratorResult<Suspend, T> {
+    this.forget(context.waker);
     return { done: true, value: value as T };
   }
 
   override throw(error: unknown): IteratorResult<Suspend, T> {
+    this.forget(context.waker);
     throw error;
   }
 

@@ -114,7 +114,7 @@ export abstract class Take<T, P extends Permits = Permits> extends Operation<T> 
       this.#permits = null;
       return this.taken(permits);
     }
-    place.waker = waker;
+    place.waitWith(waker);
     restore();
     return PENDING;
   }
@@ -136,7 +136,7 @@ export abstract class Take<T, P extends Permits = Permits> extends Operation<T> 
     const place = this.#place;
     this.#permits = null;
     if (permits === null || place === null) return;
-    place.waker = null;
+    place.forgetWaker();
     permits.queue.remove(place);
     permits.give(this.count - place.needed);
   }

@@ -34,14 +34,14 @@ class Wait<T> extends Waiter<T> {
       return slot.value as T;
     }
     if (!this.isLinked) slot.queue.push(this);
-    this.waker = waker;
+    this.waitWith(waker);
     restore();
     return PENDING;
   }
 
   override [Symbol.dispose](): void {
     this.#slot.queue.remove(this);
-    this.waker = null;
+    this.forgetWaker();
     this.#isOver = true;
   }
 

@@ -3,7 +3,7 @@
 // A future that may have to wait is a Waiter, and is its own node: waiting allocates nothing, and one that
 // is dropped leaves in O(1). A waiter is in one queue at most, and `isLinked` says whether. Who takes it out
 // to serve it (`shift()`) then does what it waits for and wakes it; who drops it takes it out with `remove()`.
-// The waker is the one of the last poll: polled from two tasks, the last one wins.
+// The waker is the one of the last poll: polled from two tasks, the last one wins (hand-over.ts).
 //
 // Served means out of the queue, before the waiter has been polled again. One that is dropped in
 // between must give back what it was handed, or pass it on: that is up to each primitive.
@@ -15,6 +15,7 @@
 // must not end somebody else's wait by that.
 
 import { context, Operation, type Waker } from "../future.ts";
+import { handOver, letGo } from "./hand-over.ts";
 
 /** What stands in a `WaiterQueue`. */
 export interface Linked {
@@ -27,6 +28,10 @@ export interface Linked {
   after: Linked | null;
   /** Wakes whoever polled last, once. */
   wakeUp(): void;
+  /** It was polled, and is pending. */
+  waitWith(waker: Waker): void;
+  /** It is over. */
+  forgetWaker(): void;
 }
 
 /** A future that can stand in a `WaiterQueue`. */
@@ -38,6 +43,17 @@ export abstract class Waiter<T> extends Operation<T> implements Linked {
   epoch = 0;
   before: Linked | null = null;
   after: Linked | null = null;
+
+  waitWith(waker: Waker): void {
+    this.waker = handOver(this.waker, waker);
+  }
+
+  forgetWaker(): void {
+    const { waker } = this;
+    if (waker === null) return;
+    this.waker = null;
+    letGo(waker);
+  }
 
   wakeUp(): void {
     const { waker } = this;
@@ -65,6 +81,17 @@ export class Place implements Linked {
   epoch = 0;
   before: Linked | null = null;
   after: Linked | null = null;
+
+  waitWith(waker: Waker): void {
+    this.waker = handOver(this.waker, waker);
+  }
+
+  forgetWaker(): void {
+    const { waker } = this;
+    if (waker === null) return;
+    this.waker = null;
+    letGo(waker);
+  }
 
   wakeUp(): void {
     const { waker } = this;

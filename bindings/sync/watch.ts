@@ -54,13 +54,13 @@ class Closed extends Waiter<void> {
     const shared = this.#shared;
     if (shared.receivers === 0) return undefined;
     restore();
-    this.waker = waker;
+    this.waitWith(waker);
     if (!this.isLinked) shared.closing.push(this);
     return PENDING;
   }
 
   override [Symbol.dispose](): void {
-    this.waker = null;
+    this.forgetWaker();
     this.#shared.closing.remove(this);
   }
 
@@ -222,7 +222,7 @@ abstract class Wait<T, R> extends Waiter<R> {
     } finally {
       if (!isPending) this[Symbol.dispose]();
       else {
-        this.waker = waker;
+        this.waitWith(waker);
         if (!this.isLinked) {
           this.shared.changing.push(this as Wait<T, unknown>);
           this.sight.waits.add(this as Wait<unknown, unknown>);
@@ -238,7 +238,7 @@ abstract class Wait<T, R> extends Waiter<R> {
 
   override [Symbol.dispose](): void {
     this.isOver = true;
-    this.waker = null;
+    this.forgetWaker();
     this.shared.changing.remove(this as Wait<T, unknown>);
   }
 

@@ -124,7 +124,7 @@ class Cancelled extends Waiter<void> {
       node.queue.push(this);
       Node.listen(node);
     }
-    this.waker = waker;
+    this.waitWith(waker);
     restore();
     return PENDING;
   }
@@ -138,7 +138,7 @@ class Cancelled extends Waiter<void> {
 
   #end(): void {
     this.#isOver = true;
-    this.waker = null;
+    this.forgetWaker();
     if (!this.isLinked) return;
     this.#node.queue.remove(this);
     this.#node.left();

@@ -116,14 +116,14 @@ class JoinNext<T> extends Waiter<Joined<T> | undefined> {
       return entry === null ? undefined : members.take(entry);
     }
     if (!this.isLinked) members.waiters.push(this);
-    this.waker = waker;
+    this.waitWith(waker);
     restore();
     return PENDING;
   }
 
   #end(): void {
     this.#isOver = true;
-    this.waker = null;
+    this.forgetWaker();
     this.#members.waiters.remove(this);
   }
 

@@ -11,13 +11,14 @@ import { checkDuration } from "../options.ts";
 import { currentScheduler } from "../runtime.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import { WakerProxy } from "../scheduler/proxy.ts";
+import { handOver, letGo } from "../sync/hand-over.ts";
 import { checkInstant, Instant } from "./instant.ts";
 
 /** The wheel reaches 2^36 ms (about 2 years) ahead: six levels of 64 slots. Longer sleeps re-arm. */
 const WHEEL_RANGE = 2 ** 36 - 1;
 const NO_TIMER = -1;
 
-/** Waits until a moment; may be reset, also after it fired, and awaited again. */
+/** Waits until a moment; may be reset, also after it fired, and awaited again. Several tasks may wait for one: it wakes all of them. */
 export interface Sleep extends Future<void> {
   readonly deadline: Instant;
   /** Whether the deadline has passed. */
@@ -109,12 +110,14 @@ class Timer extends Operation<void> implements Sleep {
   }
 
   #retarget(waker: Waker): void {
-    this.#waker = waker;
+    const target = handOver(this.#waker ?? null, waker);
+    if (target === this.#waker) return;
+    this.#waker = target;
     if (this.#timer === NO_TIMER) return;
     const scheduler = this.#scheduler;
-    if (this.#proxy !== undefined) this.#proxy.waker = waker;
-    else if (scheduler.hosts(waker)) scheduler.retargetTimer(this.#timer, waker);
-    else scheduler.retargetTimer(this.#timer, (this.#proxy = new WakerProxy(scheduler, waker)));
+    if (this.#proxy !== undefined) this.#proxy.waker = target;
+    else if (scheduler.hosts(target)) scheduler.retargetTimer(this.#timer, target);
+    else scheduler.retargetTimer(this.#timer, (this.#proxy = new WakerProxy(scheduler, target)));
   }
 
   #dropProxy(): void {
@@ -141,6 +144,7 @@ class Timer extends Operation<void> implements Sleep {
 
   override [Symbol.dispose](): void {
     this.#disarm();
+    letGo(this.#waker ?? null);                            // others wait for it, too: they set a timer of their own
     this.#waker = undefined;
     this.#isFresh = true;
   }
