@@ -28,6 +28,21 @@ describe.each(transports)("Thread (%s)", (transport) => {
     thread.terminate();
   });
 
+  test("a job that waits lets the next begin, also one of a function that has been slow", async () => {
+    const thread = new Thread({ transport });
+    const job = send(async (busyMs: number, waits: boolean) => {
+      const end = performance.now() + busyMs;
+      while (performance.now() < end);
+      if (waits) await new Promise(() => {});
+      return 1;
+    });
+    await thread.exec(job, 20, false);                     // from now on one at a time is delivered
+    const waiting = thread.exec(job, 0, true);
+    expect(await thread.exec(job, 0, false)).toBe(1);
+    thread.terminate();
+    await expect(waiting).rejects.toThrow("cancelled");
+  });
+
   test("fib(4) with threads that make threads", async () => {
     const thread = new Thread({ transport });
     const fib = async function fib(n: number): Promise<number> {

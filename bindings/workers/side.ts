@@ -398,7 +398,7 @@ export class WorkerSide implements RuntimeThreads {
   }
 
   #flush(): void {
-    if (this.#outbox.isEmpty && (this.#control !== undefined || this.#started === this.#startedTold)) return;
+    if (this.#outbox.isEmpty && this.#started === this.#startedTold) return;
     this.#answeredAt = monotonicNow();
     this.#startedTold = this.#started;
     this.#outbox.flush(this.#started);
