@@ -7,7 +7,7 @@ import { basename, delimiter } from "node:path";
 import { at, findProgram, put, run } from "./lib.mjs";
 
 const EMCC = ["-sMODULARIZE", "-sEXPORT_ES6", "-sUSE_ES6_IMPORT_META=0", "-sENVIRONMENT=web,worker", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=16MB", "-sALLOW_MEMORY_GROWTH", "-sMAXIMUM_MEMORY=256MB", "-sABORTING_MALLOC=0"];
-const TOKIWA_C = ["-I", at("bindings/c"), "-I", at("bindings/cpp"), "-isystem", at("bindings/cpp/compat"), "--js-library", at("bindings/c/tokiwa-lib.js"), "-sALLOW_TABLE_GROWTH"];
+const TOKIWA_C = ["-I", at("bindings/c"), "-I", at("bindings/cpp"), "-isystem", at("bindings/cpp/compat"), "--js-library", at("bindings/c/tokiwa-lib.js"), "--js-library", at("bindings/c/tokiwa-threads-lib.js"), "-sALLOW_TABLE_GROWTH"];
 
 // What `npx tokiwa emscripten --asyncify` prints.
 const BLOCKING = "tk_sleep,tk_yield,tk_join_wait,tk_await_wait,tk_io_wait,tk_block_on";
@@ -37,11 +37,12 @@ async function emcc(to) {
   await must(findEmcc(), ["-O2", at("test/guests/c/io.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-io.mjs`], { env });
   await must(findEmcc(), ["-O2", at("test/guests/c/guest.c"), ...TOKIWA_C, ...ASYNCIFY, ...EMCC, "--no-entry", "-o", `${to}/guest-asyncify.mjs`], { env });
   await must(findEmcc(), ["-O3", at("test/guests/c/main.c"), ...TOKIWA_C, ...EMCC, "-o", `${to}/guest-main.mjs`], { env });
-  return ["guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm", "guest-io.mjs", "guest-io.wasm", "guest-asyncify.mjs", "guest-asyncify.wasm"];
+  await must(findEmcc(), ["-O2", at("test/guests/c/threads.c"), ...TOKIWA_C, ...EMCC.filter((flag) => flag !== "-sUSE_ES6_IMPORT_META=0"), "--no-entry", "-o", `${to}/guest-threads.mjs`], { env });
+  return ["guest-threads.mjs", "guest-threads.wasm", "guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm", "guest-io.mjs", "guest-io.wasm", "guest-asyncify.mjs", "guest-asyncify.wasm"];
 }
 
 async function cpp(to) {
-  for (const [name, file] of [["guest", "guest-clang"], ["io", "guest-io-clang"]]) {
+  for (const [name, file] of [["guest", "guest-clang"], ["io", "guest-io-clang"], ["threads", "guest-threads-clang"]]) {
     await must(findClang(), [
       "--target=wasm32-wasi", "-O2", "-std=c99", "-Wall", "-Wextra", "-pedantic", "-I", at("bindings/c"), at(`test/guests/c/${name}.c`),
       "-mexec-model=reactor", ...LINK, "-o", `${to}/${file}.wasm`,
@@ -53,7 +54,7 @@ async function cpp(to) {
   ]);
   const names = BLOCKING.split(",").map((name) => `tokiwa.${name}`);
   await must("wasm-opt", ["--all-features", "--asyncify", `--pass-arg=asyncify-imports@${names}`, "-O2", `${to}/guest-clang.wasm`, "-o", `${to}/guest-asyncify-clang.wasm`]);
-  return ["guest-clang.wasm", "guest-io-clang.wasm", "guest-cpp-clang.wasm", "guest-asyncify-clang.wasm"];
+  return ["guest-clang.wasm", "guest-threads-clang.wasm", "guest-io-clang.wasm", "guest-cpp-clang.wasm", "guest-asyncify-clang.wasm"];
 }
 
 export const findRustc = () => findProgram("RUSTC_1_63", [at(".nodes/rust/usr/bin/rustc")], []);
@@ -67,8 +68,10 @@ async function rust(to) {
   await must(findRustc(), [...flags, "--crate-name", "tokiwa", "--crate-type", "rlib", "-D", "warnings", at("bindings/rust/src/lib.rs"), "-C", "metadata=tokiwa", "-o", `${folder}/libtokiwa.rlib`], { env });
   // wasm-ld 19 rejects the libraries of this rustc.
   const link = ["-C", "lto=fat", "-C", "strip=symbols", "-C", "linker=wasm-ld-14", "-C", "linker-flavor=wasm-ld", "-C", "link-args=--export-table --growable-table --export=__stack_pointer"];
-  await must(findRustc(), [...flags, ...link, "--crate-name", "guest", "--crate-type", "cdylib", "--extern", `tokiwa=${folder}/libtokiwa.rlib`, at("test/guests/rust/guest.rs"), "-o", `${to}/guest-rust.wasm`], { env });
-  return ["guest-rust.wasm"];
+  for (const name of ["guest", "threads"]) {
+    await must(findRustc(), [...flags, ...link, "--crate-name", name, "--crate-type", "cdylib", "--extern", `tokiwa=${folder}/libtokiwa.rlib`, at(`test/guests/rust/${name}.rs`), "-o", `${to}/${name === "guest" ? "guest-rust" : "guest-rust-threads"}.wasm`], { env });
+  }
+  return ["guest-rust.wasm", "guest-rust-threads.wasm"];
 }
 
 export const COMPILERS = {

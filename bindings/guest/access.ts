@@ -10,12 +10,23 @@ export interface GuestAccess {
   readonly stack: StackAccess | undefined;
   /** The guest's own allocator, for C stacks. */
   readonly allocate: ((bytes: number) => number) | undefined;
+  /** Takes back what `allocate` gave; guests without threads do not have it. */
+  readonly free: ((pointer: number, bytes: number) => void) | undefined;
   exported(name: string): unknown;
 }
 
 export interface StackAccess {
   readonly get: () => number;
   readonly set: (pointer: number) => void;
+}
+
+/** What `tokiwa-threads-lib.js` hands over, of modules that use threads. */
+export interface EmscriptenThreads {
+  /** Where Emscripten's script was loaded from, if that can be known. */
+  readonly script: string | undefined;
+  /** The module's bytes, if the factory was given them. */
+  readonly binary: BufferSource | undefined;
+  free(pointer: number, bytes: number): void;
 }
 
 /** What `tokiwa-lib.js` hands over from inside of Emscripten's closure. */
@@ -65,16 +76,18 @@ export function accessOfInstance(name: string, exports: Record<string, unknown>)
     memory: memory instanceof WebAssembly.Memory ? memory : undefined,
     stack: pointer instanceof WebAssembly.Global ? stackAccess(OVER_GLOBAL, { s: pointer }) : undefined,
     allocate: fn(exports["tk_alloc"]) ?? fn(exports["malloc"]),
+    free: fn(exports["tk_free"]),
     exported: (key) => exports[key],
   };
 }
 
-export function accessOfEmscripten(module: EmscriptenAccess): GuestAccess {
+export function accessOfEmscripten(module: EmscriptenAccess, threads: EmscriptenThreads | undefined): GuestAccess {
   return {
     table: module.table(),
     memory: module.memory(),
     stack: stackAccess(OVER_FUNCTIONS, { g: () => module.stackSave(), s: (pointer: number) => module.stackRestore(pointer) }),
     allocate: (bytes) => module.malloc(bytes),
+    free: threads?.free,
     exported: (key) => module.exports()[key],
   };
 }

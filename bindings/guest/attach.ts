@@ -1,13 +1,14 @@
 // attach(): finds out what kind of guest it was given, instantiates it if need be, and links it to a runtime.
 
 import { ContextError, OptionError } from "../errors.ts";
-import { checkBoolean, checkInteger, checkOptions, show } from "../options.ts";
+import { checkBoolean, checkFunction, checkInteger, checkOneOf, checkOptions, show } from "../options.ts";
 import { Runtime } from "../runtime.ts";
 import type { JoinHandle } from "../task/task.ts";
 import { accessOfEmscripten, accessOfInstance } from "./access.ts";
 import type { AsyncifySupport } from "./asyncify.ts";
 import { Binding, bindings, type GuestImports } from "./binding.ts";
 import type { GuestIo, GuestStream } from "./io.ts";
+import { installedGuestThreads, type ThreadTickets } from "./seam.ts";
 import { STACK_BYTES, STACK_BYTES_MAX, STACK_BYTES_MIN, STACKS_MAX } from "./stacks.ts";
 
 /** A module that Emscripten's factory has made, or the object it will be made of. */
@@ -35,8 +36,26 @@ export interface AttachOptions {
   io?: GuestIo;
   /** Blocking code without JSPI, for modules that Asyncify has been over: `asyncify`. For an instance give it to `guestImports()`. */
   asyncify?: AsyncifySupport;
+  /** For guests that use `tokiwa-threads.h`, or `thread` of the Rust crate. */
+  threads?: GuestThreadOptions;
   /** Report it as a failure when the host's event loop runs dry while tasks live: for test programs. Default false. */
   failOnDrain?: boolean;
+}
+
+/** Threads of a guest: each is a worker with an instance of the module of its own. */
+export interface GuestThreadOptions {
+  /** Threads at once, those that threads start included: 1 to 1024; default 64. */
+  maxThreads?: number;
+  /** Emscripten: absolute URL of its ES module. Default: where that says it was loaded from. */
+  script?: string | URL;
+  /** The module or its bytes, where `attach()` was given an instance. */
+  module?: WebAssembly.Module | BufferSource;
+  /** For plain modules with imports of their own: absolute URL of a module whose default export is an object of imports, or a function that returns one. */
+  imports?: string | URL;
+  /** Starts a worker whose entry calls `serveGuests()`: for bundlers. */
+  worker?: () => Worker;
+  /** Default `"auto"`: shared memory where it can be posted, else messages. */
+  transport?: "auto" | "shared" | "messages";
 }
 
 /** A guest module on a runtime. */
@@ -87,6 +106,7 @@ class AttachedGuest implements Guest {
   constructor(binding: Binding, exports: Record<string, unknown>) {
     this.#binding = binding;
     this.exports = exports;
+    owners.set(this, binding);
   }
 
   get name(): string {
@@ -165,6 +185,13 @@ class AttachedGuest implements Guest {
   }
 }
 
+const owners = new WeakMap<Guest, Binding>();
+
+/** @internal What stands behind a guest. */
+export function bindingOfGuest(guest: Guest): Binding {
+  return owners.get(guest) as Binding;
+}
+
 /** The bindings that no guest has been linked to yet. */
 const waiting = new WeakMap<Runtime, Binding[]>();
 
@@ -236,12 +263,47 @@ function configure(binding: Binding, { options }: Checked): Binding {
   return binding;
 }
 
+/** Says how threads get at the guest, as far as that is known. */
+function prepareThreads(binding: Binding, { options: { threads = {} } }: Checked, known: { module?: WebAssembly.Module | BufferSource | undefined; script?: string | undefined }): void {
+  binding.threadSetup = {
+    source: {
+      module: threads.module ?? known.module,
+      script: threads.script === undefined ? known.script : String(threads.script),
+      imports: threads.imports === undefined ? undefined : String(threads.imports),
+    },
+    tickets: installedGuestThreads()?.root(threads.maxThreads ?? THREADS_MAX) ?? NO_TICKETS,
+    blockingDepth: 0,
+    worker: threads.worker,
+    transport: threads.transport,
+  };
+}
+
+const THREADS_MAX = 64;
+const NO_TICKETS: ThreadTickets = { take: () => false, give() {} };
+const ABSOLUTE = /^[a-zA-Z][a-zA-Z0-9+.-]*:/;
+
+function checkThreads(value: GuestThreadOptions | undefined): void {
+  const { maxThreads, script, module, imports, worker, transport } = checkOptions<GuestThreadOptions>("threads", value);
+  if (maxThreads !== undefined) checkInteger("threads.maxThreads", maxThreads, 1, 1024);
+  for (const [name, url] of [["script", script], ["imports", imports]] as const) {
+    if (url !== undefined && !(url instanceof URL) && !(typeof url === "string" && ABSOLUTE.test(url))) {
+      throw new OptionError(`threads.${name} must be an absolute URL, got ${show(url)}: use new URL("./app.mjs", import.meta.url)`);
+    }
+  }
+  if (module !== undefined && !(module instanceof WebAssembly.Module) && !(module instanceof ArrayBuffer) && !ArrayBuffer.isView(module)) {
+    throw new OptionError(`threads.module must be a WebAssembly.Module or bytes, got ${show(module)}`);
+  }
+  if (worker !== undefined) checkFunction("threads.worker", worker);
+  if (transport !== undefined) checkOneOf("threads.transport", transport, ["auto", "shared", "messages"]);
+}
+
 function attachInstance(instance: WebAssembly.Instance, checked: Checked, given: Binding | undefined): Guest {
   const { runtime, options } = checked;
   const exports = instance.exports as Record<string, unknown>;
   const access = accessOfInstance(JSON.stringify(options.name ?? "guest"), exports);
   const binding = given ?? (options.guestImports !== undefined ? bindingOf(options.guestImports, runtime, "guestImports") : (takeWaiting(runtime) ?? new Binding(runtime)));
   configure(binding, checked).link(access);
+  if (given === undefined) prepareThreads(binding, checked, {});
   const initialize = exports["_initialize"];
   if (given !== undefined && typeof initialize === "function") initialize();
   return new AttachedGuest(binding, exports);
@@ -256,7 +318,8 @@ function attachEmscripten(module: EmscriptenModule, checked: Checked): Guest {
     throw new OptionError("the module was not linked with tokiwa-lib.js: emcc ... $(npx tokiwa emscripten --cflags --ldflags)");
   }
   attached.add(binding);
-  if (!binding.isLinked) binding.link(accessOfEmscripten(binding.emscripten));
+  if (!binding.isLinked) binding.link(accessOfEmscripten(binding.emscripten, binding.emscriptenThreads));
+  prepareThreads(binding, checked, { module: binding.emscriptenThreads?.binary, script: binding.emscriptenThreads?.script });
   return new AttachedGuest(binding, module);
 }
 
@@ -273,6 +336,7 @@ async function attachFactory(factory: EmscriptenFactory, checked: Checked): Prom
 async function attachModule(source: BufferSource | WebAssembly.Module, checked: Checked): Promise<Guest> {
   const module = source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source);
   const binding = new Binding(checked.runtime, checked.options.asyncify);
+  prepareThreads(binding, checked, { module });
   const instance = await WebAssembly.instantiate(module, { ...checked.options.imports, tokiwa: functionsOf(binding.imports) });
   return attachInstance(instance, checked, binding);
 }
@@ -296,6 +360,7 @@ export function attach(runtime: Runtime, source: unknown, options?: AttachOption
   if (given.name !== undefined && typeof given.name !== "string") throw new OptionError(`name must be a string, got ${show(given.name)}`);
   if (given.stackBytes !== undefined) checkInteger("stackBytes", given.stackBytes, STACK_BYTES_MIN, STACK_BYTES_MAX);
   if (given.maxStacks !== undefined) checkInteger("maxStacks", given.maxStacks, 1, STACKS_MAX);
+  checkThreads(given.threads);
   if (given.failOnDrain !== undefined) checkBoolean("failOnDrain", given.failOnDrain);
   if (given.io !== undefined) checkSupport("io", given.io);
   if (given.asyncify !== undefined) checkSupport("asyncify", given.asyncify);

@@ -26,11 +26,12 @@ import { show } from "../options.ts";
 import type { Runtime } from "../runtime.ts";
 import type { CurrentThread, GuestHost } from "../scheduler/current-thread.ts";
 import type { JoinHandle } from "../task/task.ts";
-import { accessOfEmscripten, type EmscriptenAccess, type GuestAccess } from "./access.ts";
+import { accessOfEmscripten, type EmscriptenAccess, type EmscriptenThreads, type GuestAccess } from "./access.ts";
 import type { Asyncify, AsyncifyCalls, AsyncifySupport } from "./asyncify.ts";
-import { BLOCKING_CALLS, type BlockingCall, TK_ECANCELED, TK_ECLOSED, TK_ELIMIT, TK_ENOSYS, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
+import { BLOCKING_CALLS, type BlockingCall, TK_ECANCELED, TK_ECLOSED, TK_EINVAL, TK_ELIMIT, TK_ENOSYS, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
 import type { GuestIo, GuestStream, IoTable } from "./io.ts";
 import { PromiseTable } from "./promises.ts";
+import { type GuestThreads, installedGuestThreads, THREAD_CALLS, type ThreadHost, type ThreadSetup } from "./seam.ts";
 import { STACK_BYTES, StackBody, type StackHost, StackPool, STACKS_MAX } from "./stacks.ts";
 import { fillRange, giveRange, type TableRange, takeRange } from "./table.ts";
 
@@ -68,6 +69,8 @@ export interface GuestImports {
   readonly stream: (stream: GuestStream) => number;
   /** Called by `tokiwa-lib.js`. */
   readonly link: (access: EmscriptenAccess) => void;
+  /** Called by `tokiwa-threads-lib.js`. */
+  readonly linkThreads: (threads: EmscriptenThreads) => void;
 }
 
 interface StackJoin {
@@ -95,7 +98,7 @@ let module: WebAssembly.Module | undefined;
 
 export const bindings = new WeakMap<object, Binding>();
 
-export class Binding implements GuestHost, StackHost {
+export class Binding implements GuestHost, StackHost, ThreadHost {
   readonly runtime: Runtime;
   readonly imports: GuestImports;
   readonly #calls: Interface;
@@ -114,6 +117,10 @@ export class Binding implements GuestHost, StackHost {
   emscripten: EmscriptenAccess | undefined;
   #io: IoTable | undefined;
   readonly #asyncify: Asyncify | undefined;
+  emscriptenThreads: EmscriptenThreads | undefined;
+  /** What threads of this guest start from; set when it has been attached. */
+  threadSetup: ThreadSetup | undefined;
+  #threads: GuestThreads | undefined;
   #access: GuestAccess | undefined;
   #range: TableRange | undefined;
   #stackRange: TableRange | undefined;
@@ -144,13 +151,21 @@ export class Binding implements GuestHost, StackHost {
       ...Object.fromEntries(names),
       ...this.#asyncify?.imports,
       ...Object.fromEntries(IO_CALLS.map((name) => [name, this.#ioCall(name)])),
+      ...Object.fromEntries(THREAD_CALLS.map((name) => [name, (...args: number[]) => this.#callThreads(name, args)])),
       expose: (promise: PromiseLike<unknown>) => this.expose(promise),
       value: (id: number) => this.#promises.get(id).value,
       promise: (id: number) => this.#promises.get(id).promise,
       stream: (stream: GuestStream) => this.stream(stream),
       link: (access: EmscriptenAccess) => void (this.emscripten = access),
+      linkThreads: (threads: EmscriptenThreads) => void (this.emscriptenThreads = threads),
     }) as GuestImports;
     bindings.set(this.imports, this);
+  }
+
+  #callThreads(name: (typeof THREAD_CALLS)[number], args: number[]): number {
+    if (this.#isClosed) return TK_ECLOSED;
+    this.#threads ??= installedGuestThreads()?.open(this);
+    return this.#threads === undefined ? TK_ENOSYS : this.#threads[name](...args);
   }
 
   /** What guest-interface.ts calls. */
@@ -257,7 +272,7 @@ export class Binding implements GuestHost, StackHost {
   #growTable(fn: number): number {
     // Emscripten runs main() before the factory's promise resolves.
     if (this.#access === undefined && this.emscripten !== undefined) {
-      this.link(accessOfEmscripten(this.emscripten));
+      this.link(accessOfEmscripten(this.emscripten, this.emscriptenThreads));
       if (fn < (this.#range as unknown as TableRange).count) return 1;
     }
     const access = this.#access;
@@ -319,6 +334,33 @@ export class Binding implements GuestHost, StackHost {
     const task = this.#calls.start(fn, arg, WATCHED_FLAG);
     if (task < 0) throw startError(this.label, fn, task);
     return this.#mirror(task, name);
+  }
+
+  /** A poll task as a future of whatever it returned, also negative numbers. Dropping it aborts the task. `onEnd` is called in any case. */
+  pollTask(fn: number, arg: number, onEnd: () => void): Operation<number> {
+    const task = this.#calls.start(fn, arg, WATCHED_FLAG);
+    if (task < 0) throw startError(this.label, fn, task);
+    const future = new GuestJoin(this, task, true);
+    this.atEnd(task, (result) => {
+      future.end(result, this.#traps.get(task));
+      onEnd();
+    });
+    return future;
+  }
+
+  /** Calls a function of the guest now. @throws {TokiwaError} `TOKIWA_GUEST_TRAP`, with the guest's stack as it was before */
+  callGuest(fn: number, arg: number): number {
+    const { table } = this.access;
+    const call = fn < table.length ? (table.get(fn) as ((arg: number) => number) | null) : null;
+    if (call === null) throw startError(this.label, fn, TK_EINVAL);
+    const pointer = this.#calls.stackPointer();
+    try {
+      return call(arg) | 0;
+    } catch (cause) {
+      this.#calls.restoreStack(pointer);
+      this.#calls.reset();
+      throw this.#trapError("a job", cause);
+    }
   }
 
   wake(task: number): boolean {
@@ -542,6 +584,7 @@ export class Binding implements GuestHost, StackHost {
       }
     }
     this.#isClosed = true;
+    this.#threads?.close();
     this.#calls.close();
     for (const task of this.#tasks.values()) task.abort();
     this.#joins.clear();
@@ -579,21 +622,24 @@ export class Binding implements GuestHost, StackHost {
 class GuestJoin extends Operation<number> {
   readonly #binding: Binding;
   readonly #task: number;
+  /** Negative results are results too. */
+  readonly #isRaw: boolean;
   #result: number | undefined;
   #error: unknown;
   #waker: Waker | undefined;
 
-  constructor(binding: Binding, task: number) {
+  constructor(binding: Binding, task: number, isRaw = false) {
     super();
     this.#binding = binding;
     this.#task = task;
+    this.#isRaw = isRaw;
   }
 
   end(result: number, error: TokiwaError | undefined): void {
     this.#result = result;
     if (error !== undefined) this.#error = error;
     else if (result === TK_ECANCELED) this.#error = new JoinError("TOKIWA_CANCELLED", `task ${this.#task} of ${this.#binding.label} was cancelled`);
-    else if (result < 0) this.#error = new TokiwaError("TOKIWA_GUEST_ERROR", `task ${this.#task} of ${this.#binding.label} ended with the error ${result}`);
+    else if (result < 0 && !this.#isRaw) this.#error = new TokiwaError("TOKIWA_GUEST_ERROR", `task ${this.#task} of ${this.#binding.label} ended with the error ${result}`);
     this.#waker?.wake();
   }
 

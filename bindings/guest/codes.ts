@@ -15,6 +15,10 @@ export const TK_ENOSYS = -10;
 export const TK_EAGAIN = -13;
 export const TK_END = -14;
 export const TK_EIO = -15;
+export const TK_EBUSY = -11;
+/** Of tokiwa-threads.h. */
+export const TK_EDIED = -20;
+export const TK_ESTART = -21;
 
 /** The imports that may suspend; `npx tokiwa emscripten --asyncify` prints them for emcc. */
 export const BLOCKING_CALLS = ["tk_sleep", "tk_yield", "tk_join_wait", "tk_await_wait", "tk_io_wait", "tk_block_on"] as const;

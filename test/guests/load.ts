@@ -14,7 +14,7 @@ export interface Loaded {
 
 export const fixture = (name: string): Promise<Buffer<ArrayBuffer>> => readFile(new URL(`fixtures/${name}`, import.meta.url)) as Promise<Buffer<ArrayBuffer>>;
 
-const FILES = { guest: { emcc: "guest-c", clang: "guest-clang" }, io: { emcc: "guest-io", clang: "guest-io-clang" }, asyncify: { emcc: "guest-asyncify", clang: "guest-asyncify-clang" } };
+const FILES = { guest: { emcc: "guest-c", clang: "guest-clang" }, io: { emcc: "guest-io", clang: "guest-io-clang" }, asyncify: { emcc: "guest-asyncify", clang: "guest-asyncify-clang" }, threads: { emcc: "guest-threads", clang: "guest-threads-clang" } };
 
 /** A C guest of test/guests/c, compiled by emcc or by clang. */
 export async function loadC(compiler: "emcc" | "clang", runtime: Runtime, options: AttachOptions = {}, program: keyof typeof FILES = "guest"): Promise<Loaded> {
