@@ -32,3 +32,11 @@ pub extern "C" fn tk_alloc(bytes: usize) -> *mut u8 {
         _ => core::ptr::null_mut(),
     }
 }
+
+/// Takes back what `tk_alloc` gave.
+#[no_mangle]
+pub extern "C" fn tk_free(memory: *mut u8, bytes: usize) {
+    if let (Ok(layout), false) = (core::alloc::Layout::from_size_align(bytes, 16), memory.is_null() || bytes == 0) {
+        unsafe { alloc::alloc::dealloc(memory, layout) };
+    }
+}

@@ -14,10 +14,12 @@
 extern crate alloc;
 
 mod abi;
+pub mod portable;
 pub mod promise;
 pub mod runtime;
 pub mod sync;
 pub mod task;
+pub mod thread;
 pub mod time;
 
 #[doc(hidden)]

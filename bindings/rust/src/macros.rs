@@ -1,5 +1,6 @@
 //! `join!` and `select!`, and what they expand to.
 
+pub use alloc::vec::Vec;
 use core::cell::Cell;
 use core::future::Future;
 use core::pin::Pin;

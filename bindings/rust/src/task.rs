@@ -4,6 +4,8 @@
 //! aborted; in its last poll (`task < 0`) the box is dropped. `Shared` is what box and handle have in common.
 
 use crate::abi;
+use crate::portable::Portable;
+use crate::thread::Job;
 use alloc::{boxed::Box, rc::Rc};
 use core::cell::{Cell, RefCell};
 use core::future::Future;
@@ -105,6 +107,12 @@ pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
 /// The same: every task is local here.
 pub fn spawn_local<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
     spawn(future)
+}
+
+/// Runs `f`, which blocks or computes, on one of a few threads kept for that, with copies of its arguments: each thread has a memory of
+/// its own, so `f` is a function or a closure that captures nothing. See [`crate::thread`].
+pub fn spawn_blocking<A: Portable, R: Portable>(f: fn(A) -> R, args: A) -> Job<R> {
+    crate::thread::spawn_blocking(f, args)
 }
 
 /// The end of a task. Dropping it leaves the task running.
