@@ -267,7 +267,7 @@ export abstract class Operation<T> implements Future<T> {
 
   /** As `promise.finally()`. */
   finally(onFinally?: (() => void) | null): Promise<T> {
-    return (this.then() as Promise<T>).finally(onFinally);
+    return (this.then(undefined) as Promise<T>).finally(onFinally);
   }
 }
 
