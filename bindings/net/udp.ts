@@ -158,6 +158,15 @@ export class UdpSocket implements Disposable {
   }
 }
 
+type Found = (error: Error | null, address: string, family: number) => void;
+
+/** The host looks at every address of every datagram, and takes a tick for that; numbers need none. */
+function lookup(host: string, options: object, found: Found): void {
+  const family = need("node:net", "UDP").isIP(host);
+  if (family !== 0) found(null, host, family);
+  else need("node:dns", "UDP").lookup(host, options, found as never);
+}
+
 /** Something the host does once and reports by a callback. */
 abstract class Call<T> extends Operation<T> {
   readonly #gate = new Gate(true);
@@ -169,7 +178,7 @@ abstract class Call<T> extends Operation<T> {
 
   protected settle(result: { value: T } | { error: Error }): void {
     this.#result ??= result;
-    this.#gate.open();
+    this.#gate.open(false);                                // no burst: one socket has one of these under way
   }
 
   poll(waker: Waker): T | typeof PENDING {
@@ -185,13 +194,20 @@ abstract class Call<T> extends Operation<T> {
       restore();
       return PENDING;
     }
+    this.isDropped = true;
     if ("error" in result) throw result.error;
     return result.value;
   }
 
+  /** The host was through, and nobody has asked: gives back what came of it. */
+  protected unclaimed(_value: T): void {}
+
   override [Symbol.dispose](): void {
+    if (this.isDropped) return;
     this.isDropped = true;
     this.#gate.forget(this);
+    const result = this.#result;
+    if (result !== undefined && "value" in result) this.unclaimed(result.value);
   }
 }
 
@@ -205,7 +221,7 @@ class UdpBind extends Call<UdpSocket> {
 
   protected start(): void {
     const { host, port } = this.#addr;
-    const socket = need("node:dgram", "UdpSocket.bind()").createSocket({ type: host.includes(":") ? "udp6" : "udp4" });
+    const socket = need("node:dgram", "UdpSocket.bind()").createSocket({ type: host.includes(":") ? "udp6" : "udp4", lookup });
     const onError = (error: Error): void => {
       socket.close();
       this.settle({ error });
@@ -216,6 +232,10 @@ class UdpBind extends Call<UdpSocket> {
       if (this.isDropped) socket.close();
       else this.settle({ value: new UdpSocket(socket) });
     });
+  }
+
+  protected override unclaimed(socket: UdpSocket): void {
+    socket.close();
   }
 
   override describe(): string {
