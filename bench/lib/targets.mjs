@@ -1,4 +1,4 @@
-// What issue 2 wants to reach, computed from results. `there` is what ARCHITECTURE.md section 7 says of native
+// What issues 2 and 6 want to reach, computed from results. `there` is what ARCHITECTURE.md section 7 says of native
 // Tokio (another run, on another machine); `scale` brings it to the machine of the results by the one number that
 // both have: a native async function with one await, started and joined, 176 ns there.
 export const PROMISE_THERE = 176;
@@ -38,5 +38,17 @@ export function targets(get, ratio) {
     between("a drive with 1M ready tasks and a slice of 4 ms: the longest in which no garbage was collected", get("slice_1M_ready", "longest without a collection"), 5, "ms"),
     between("an idle generator task", get("bytes_per_idle_task", "generator"), 250, "B"),
     between("bundle of { run, spawn, sleep }, minified and gzipped", get("bundle_size", "tokiwa { run, spawn, sleep }"), 12 * 1024, "B"),
+    between("net: echo of 64 B on 50 connections, generator, against bare events of node:net", ratio("echo_50_64B", "generator"), 1.05),
+    between("net: echo of 64 B on 50 connections, generator, against async iterators of node:net", times("echo_50_64B", "generator", "async iterator"), 1),
+    between("net: echo of 64 B on 50 connections, async, against async iterators of node:net", times("echo_50_64B", "async", "async iterator"), 1),
+    between("net: echo of 16 KiB on 50 connections, generator, against bare events of node:net", ratio("echo_50_16KiB", "generator"), 1.05),
+    between("net: echo of 16 KiB on 50 connections, async, against async iterators of node:net", times("echo_50_16KiB", "async", "async iterator"), 1),
+    between("net: one-way streaming, generator, against bare events of node:net", ratio("stream_64KiB", "generator"), 1.05),
+    between("net: one-way streaming, async, against async iterators of node:net", times("stream_64KiB", "async", "async iterator"), 1),
+    between("net: accepting connections, generator, against bare events of node:net", ratio("accept_50_at_once", "generator"), 1.05),
+    between("net: memory of an idle connection, generator, against bare node:net", ratio("bytes_per_idle_connection", "generator"), 1.3),
+    between("net: memory of an idle connection, async, against bare node:net", ratio("bytes_per_idle_connection", "async"), 1.3),
+    between("net: 99th percentile of the latency at 80 % load, generator, against bare node:net", ratio("latency_p99_at_80_percent", "generator"), 2),
+    between("net: 99th percentile of the latency at 80 % load, async, against bare node:net", ratio("latency_p99_at_80_percent", "async"), 2),
   ];
 }

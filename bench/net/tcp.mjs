@@ -1,15 +1,68 @@
-// TCP over loopback: echo, one-way streaming, and how fast connections are taken. The client is another process, so
-// the CPU time is the server's; it is the same client for every side.
+// Servers over loopback: echo, one-way streaming, how fast connections are taken, datagrams, HTTP, latency under load
+// and what an idle connection costs. The client is another process, so the CPU time is the server's; it is the same
+// client for every side.
 import { startLoad } from "./load.mjs";
-import { echo, greet, sink } from "./servers.mjs";
+import { echo, echoUdp, greet, hello, sink } from "./servers.mjs";
 
-function netCase(name, unit, servers, load, ops) {
+function netCase(name, unit, servers, load, ops, base = "net events") {
   const sides = {};
   for (const [side, start] of Object.entries(servers)) {
     sides[side] = async () => ({ run: await startLoad(await start(), load) });
   }
-  return { name, unit, ops, answer: ops, base: "net events", sides };
+  return { name, unit, ops, answer: ops, base, sides };
 }
+
+const PACED = { kind: "paced", connections: 50, size: 64, rounds: 10_000 };
+const IDLE = 5000;
+
+/** What 99 of 100 requests do not exceed when they come, evenly, at 80 % of what bare event code can take. */
+const latency = {
+  name: "latency_p99_at_80_percent",
+  unit: "us from when a request was due to its answer, 99th percentile",
+  kind: "value",
+  base: "net events",
+  sides: Object.fromEntries(
+    ["generator", "async", "async iterator", "net events"].map((side) => [
+      side,
+      async () => {
+        const yardstick = await echo["net events"]();
+        return { run: await startLoad(await echo[side](), { ...PACED, yardstick }) };
+      },
+    ]),
+  ),
+};
+
+/** All memory of the process, per connection on which somebody waits to read. */
+const idle = {
+  name: "bytes_per_idle_connection",
+  unit: "bytes per connection, all included (resident memory of the server)",
+  kind: "value",
+  fresh: true,
+  turns: 5,
+  base: "net events",
+  sides: Object.fromEntries(
+    ["generator", "async", "async iterator", "net events"].map((side) => [
+      side,
+      async () => {
+        const open = await startLoad(await echo[side](64), { kind: "idle", rounds: IDLE });
+        const settle = async () => {
+          for (let i = 0; i < 3; i++) {
+            await new Promise((resolve) => setTimeout(resolve, 50));
+            globalThis.gc();
+          }
+          return process.memoryUsage().rss;
+        };
+        return {
+          run: async () => {
+            const before = await settle();
+            await open();
+            return ((await settle()) - before) / IDLE;
+          },
+        };
+      },
+    ]),
+  ),
+};
 
 const STREAM_BYTES = 65_536;
 const STREAM_ROUNDS = 400;
@@ -19,4 +72,8 @@ export default [
   netCase("echo_50_16KiB", "request", echo, { kind: "echo", connections: 50, size: 16_384, rounds: 20 }, 1000),
   netCase("stream_64KiB", "64 KiB", sink(STREAM_BYTES * STREAM_ROUNDS), { kind: "stream", size: STREAM_BYTES, rounds: STREAM_ROUNDS }, STREAM_ROUNDS),
   netCase("accept_50_at_once", "connection", greet, { kind: "accept", rounds: 500 }, 500),
+  netCase("udp_echo_50_64B", "datagram there and back", echoUdp, { kind: "udp", connections: 50, size: 64, rounds: 40 }, 2000, "dgram events"),
+  netCase("http_hello_50", "request", hello, { kind: "http", connections: 50, rounds: 2000 }, 2000, "net events, same parser"),
+  latency,
+  idle,
 ];
