@@ -13,7 +13,7 @@ test("the flags name files that exist", async () => {
   expect(code).toBe(0);
   const words = output.trim().split(" ");
   const paths = words.map((word) => word.replace(/^-I/, "")).filter((word) => word.startsWith("/"));
-  expect(paths.length).toBe(4);
+  expect(paths.length).toBe(5);
   for (const path of paths) expect(existsSync(path), path).toBe(true);
   expect(words).toContain("--js-library");
   expect((await run("emscripten", "--ldflags", "--asyncify")).output).toContain("-sASYNCIFY -sASYNCIFY_IMPORTS=tk_sleep,tk_yield,");

@@ -13,7 +13,7 @@ interface CommandLine {
 const HELP = `usage: emcc app.c $(npx tokiwa emscripten --cflags --ldflags) -o app.mjs
 
   --cflags    where tokiwa.h and tokiwa.hpp are (C++: add -std=c++20)
-  --ldflags   the JavaScript library that connects a module to its runtime
+  --ldflags   the JavaScript libraries that connect a module to its runtime
   --asyncify  with --ldflags: blocking code also on hosts without JSPI; attach the module with { asyncify }
   --help      this text
 
@@ -40,7 +40,10 @@ function answer(words: readonly string[]): string | undefined {
   const flags: string[] = [];
   for (const word of rest) {
     if (word === "--cflags") flags.push(`-I${quoted(folder("c"))}`, `-I${quoted(folder("cpp"))}`, "-isystem", quoted(`${folder("cpp")}/compat`));
-    else if (word === "--ldflags") flags.push("--js-library", quoted(`${folder("c")}/tokiwa-lib.js`), "-sALLOW_TABLE_GROWTH");
+    else if (word === "--ldflags") {
+      for (const library of ["tokiwa-lib.js", "tokiwa-threads-lib.js"]) flags.push("--js-library", quoted(`${folder("c")}/${library}`));
+      flags.push("-sALLOW_TABLE_GROWTH");
+    }
     else if (word === "--asyncify") flags.push("-sASYNCIFY", `-sASYNCIFY_IMPORTS=${BLOCKING_CALLS.join()}`);
     else return undefined;
   }
