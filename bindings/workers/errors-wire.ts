@@ -74,6 +74,9 @@ function fillTable(): void {
   for (const [name, errorClass] of Object.entries(OWN)) enter(name, errorClass);
 }
 
+/** A DOMException (AbortError, DataCloneError and others of the host) has its name and code from its constructor only. */
+const DOM_EXCEPTION = "DOMException";
+
 /** Causes of causes that are sent; what is deeper is dropped. */
 const MAX_DEPTH = 8;
 const STANDARD = new Set(["stack", "message", "cause", "errors"]);
@@ -105,6 +108,16 @@ function canClone(value: unknown): boolean {
   }
 }
 
+/** The nearest class of its own that is in the table. */
+function classNameOf(error: Error): string {
+  if (typeof DOMException === "function" && error instanceof DOMException) return DOM_EXCEPTION;
+  for (let p: unknown = Object.getPrototypeOf(error); p !== null; p = Object.getPrototypeOf(p)) {
+    const found = names.get(p) ?? nameOfCopy(p, error);
+    if (found !== undefined) return found;
+  }
+  return "Error";
+}
+
 /** Never throws. */
 export function packError(error: unknown, depth = 0): PackedError {
   fillTable();
@@ -112,14 +125,7 @@ export function packError(error: unknown, depth = 0): PackedError {
     if (canClone(error)) return { isError: false, value: error };
     return packError(new TokiwaError("TOKIWA_NOT_CLONEABLE", `the task threw something that cannot be sent to another thread: ${show(error)}`));
   }
-  let className = "Error";
-  for (let p: unknown = Object.getPrototypeOf(error); p !== null; p = Object.getPrototypeOf(p)) {
-    const found = names.get(p) ?? nameOfCopy(p, error);
-    if (found !== undefined) {
-      className = found;
-      break;
-    }
-  }
+  const className = classNameOf(error);
   const props: [string, unknown][] = [];
   for (const key of Object.getOwnPropertyNames(error)) {
     if (STANDARD.has(key)) continue;
@@ -159,20 +165,25 @@ function text(value: unknown): string | undefined {
   return value === undefined ? undefined : String(value);
 }
 
+function construct({ className, message, name }: PackedError & { isError: true }): Error {
+  if (className === DOM_EXCEPTION && typeof DOMException === "function") return new DOMException(message, name);
+  const error = new Error(message);
+  Object.setPrototypeOf(error, (classes.get(className) ?? Error).prototype as object);
+  return error;
+}
+
 /** The thrown value again, of its own class where that is in the table. */
 export function unpackError(packed: PackedError): unknown {
-  if (!packed.isError) return packed.value;
+  if (packed?.isError !== true) return packed?.value;
   fillTable();
-  const errorClass = classes.get(packed.className) ?? Error;
-  const error = new Error(packed.message);
-  Object.setPrototypeOf(error, errorClass.prototype as object);
+  const error = construct(packed);
   const define = (key: string, value: unknown, enumerable: boolean): void => {
     Object.defineProperty(error, key, { value, enumerable, writable: true, configurable: true });
   };
   if (packed.stack !== undefined) define("stack", packed.stack, false);
   if (packed.cause !== undefined) define("cause", unpackError(packed.cause), false);
   if (packed.errors !== undefined) define("errors", packed.errors.map(unpackError), false);
-  for (const [key, value] of packed.props) define(key, value, key !== "name");
+  for (const [key, value] of packed.props ?? []) define(key, value, key !== "name");
   if (packed.name !== undefined && error.name !== packed.name) define("name", packed.name, false);
   return error;
 }

@@ -15,7 +15,7 @@ import { buryMember, familyTable, newMember } from "./family.ts";
 import { getParentWord, noteReceived } from "./parking.ts";
 import { byDefinition, type SendableFunction } from "./sendable.ts";
 import { receiveNow, startWorker, type StartOptions, type WorkerThread } from "./start.ts";
-import { ANSWER_HEADER, CLAIM, CONTROL_WORDS, DEAD, type Definition, HUNGRY, JOB_HEADER, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
+import { ANSWER_HEADER, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, HUNGRY, JOB_HEADER, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
 
 /** A worker that has not said that it is ready after so long, in ms, will not. */
 const START_TIMEOUT = 15_000;
@@ -25,7 +25,7 @@ export interface LinkOwner {
   readonly options: LinkOptions;
   readonly outstanding: number;
   scheduleDispatch(): void;
-  started(): void;
+  worked(): void;
   requeue(jobs: Job[]): void;
   offered(origin: Link, originId: number, sendable: SendableFunction, args: unknown[], arity: number): void;
   abortOffered(origin: Link, id: number, reason: PackedError): void;
@@ -50,6 +50,8 @@ export class Link implements JobPlace {
   readonly unstarted: Job[] = [];
   isReady = false;
   isDead = false;
+  /** It has died because it never said that it is ready. */
+  isLate = false;
   isRecalling = false;
   done = 0;
   deliveredAt = 0;
@@ -103,7 +105,10 @@ export class Link implements JobPlace {
     thread.port.onmessage = (event: MessageEvent<ToParent>) => this.receive(event.data);
     (thread.port as { unref?: () => void }).unref?.();
     thread.setRef(pool.outstanding > 0);
-    this.#startTimer = startTimer(() => this.died(new Error(`the worker was not ready after ${START_TIMEOUT} ms`)), START_TIMEOUT);
+    this.#startTimer = startTimer(() => {
+      this.isLate = true;
+      this.died(new Error(`the worker was not ready after ${START_TIMEOUT} ms`));
+    }, START_TIMEOUT);
     unrefTimer(this.#startTimer);
   }
 
@@ -256,29 +261,30 @@ export class Link implements JobPlace {
 
   // ---- receiving
 
-  receive(message: ToParent): void {
+  /** What is no message of ours ends the worker: nothing else that it says could be believed. */
+  receive(message: ToParent | null | undefined): void {
     if (this.isDead) return;
     noteReceived();
-    switch (message.k) {
+    switch (message?.k) {
       case "ready":
-        this.#ready();
-        break;
+        if (!this.isReady) this.#ready();
+        return;
       case "answers":
-        this.#answered(message.answers, message.started);
+        if (Array.isArray(message.answers) && this.#answered(message.answers, message.started)) return;
         break;
       case "recalled":
+        if (!Array.isArray(message.ids)) break;
         this.isRecalling = false;
         this.#recalled(message.ids);
-        break;
+        return;
       case "offer":
-        this.#offered(message.definitions, message.jobs);
+        if (Array.isArray(message.jobs) && this.#offered(message.definitions, message.jobs)) return;
         break;
       case "abort":
         this.#pool.abortOffered(this, message.id, message.reason);
-        break;
-      default:
-        this.died(new Error("the worker sent something that is no message of this package"));
+        return;
     }
+    this.died(new Error("the worker sent something that is no message of this package"));
   }
 
   #ready(): void {
@@ -287,10 +293,11 @@ export class Link implements JobPlace {
     this.#startTimer = undefined;
     const lock = this.#lock;
     if (lock !== undefined) void navigator.locks.request(lock, () => this.died(new Error("the worker has closed itself")));
-    this.#pool.started();
+    this.#pool.scheduleDispatch();
   }
 
-  #answered(answers: unknown[], started: number): void {
+  /** False when they make no sense. */
+  #answered(answers: unknown[], started: number): boolean {
     if (this.control === undefined) this.#dropStarted(started - this.#started);
     else this.refreshStarted();
     for (let at = 0; at < answers.length; ) {
@@ -299,17 +306,19 @@ export class Link implements JobPlace {
       const id = answers[at + 2] as number;
       const count = answers[at + 3] as number;
       at += ANSWER_HEADER;
+      if (!(status >= 0 && status <= FULFILLED_SHARED && count > 0 && at + count <= answers.length)) return false;
       let measured: SendableFunction | undefined;
       for (let i = 0; i < count; i++) {
         const job = this.inFlight.take(id + i);
         const value = answers[at++];
         if (job === undefined) continue;
-        this.done++;
+        if (this.done++ === 0) this.#pool.worked();
         if (job.sendable !== measured) (measured = job.sendable).heldFor(micros, this.control !== undefined);
         job.settle(status, value);
       }
     }
     this.#pool.scheduleDispatch();
+    return true;
   }
 
   #recalled(ids: number[]): void {
@@ -327,17 +336,20 @@ export class Link implements JobPlace {
     this.#pool.scheduleDispatch();
   }
 
-  #offered(definitions: Definition[] | undefined, jobs: unknown[]): void {
+  /** False when they make no sense. */
+  #offered(definitions: Definition[] | undefined, jobs: unknown[]): boolean {
     if (definitions !== undefined) for (const definition of definitions) this.#theirs.set(definition.id, byDefinition(definition));
     for (let at = 0; at < jobs.length; ) {
       const id = jobs[at] as number;
-      const sendable = this.#theirs.get(jobs[at + 1] as number) as SendableFunction;
+      const sendable = this.#theirs.get(jobs[at + 1] as number);
+      if (sendable === undefined) return false;
       const arity = jobs[at + 2] as number;
       at += JOB_HEADER - 1;
       const end = at + (arity < 0 ? -arity - 1 : arity);
       this.#pool.offered(this, id, sendable, jobs.slice(at, end), arity);
       at = end;
     }
+    return true;
   }
 
   /** Receives without the event loop. */

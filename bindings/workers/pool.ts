@@ -32,7 +32,7 @@ const SETTLE_TIME = 1;
 const RESERVE_TIME = 3000;
 /** A function nobody has measured yet: so many may be delivered when they can be taken back. */
 const UNKNOWN_WINDOW = 32;
-/** Workers in a row that die before they are ready; then what is queued is rejected. */
+/** Workers in a row that die before they have started anything; then what is queued is rejected. */
 const MAX_START_FAILURES = 3;
 
 export interface PoolOptions extends LinkOptions {
@@ -294,9 +294,9 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
     });
   }
 
-  started(): void {
+  /** A worker has answered for the first time. */
+  worked(): void {
     this.#startFailures = 0;
-    this.scheduleDispatch();
   }
 
   // ---- aborts
@@ -338,12 +338,12 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
   linkDied(link: Link, error: unknown, started: Job[], unstarted: Job[], origin: WorkerOrigin): void {
     this.#remove(link);
     if (this.isClosed) return;
-    if (!link.isReady) {
-      if (tryNextOrigin(origin)) {
-        this.scheduleDispatch();
-        return;
-      }
-      this.#startFailures++;
+    if (!link.isReady && tryNextOrigin(origin)) {
+      this.scheduleDispatch();
+      return;
+    }
+    if (link.done === 0 && started.length === 0) {         // it was of no use, and perhaps none ever will be
+      this.#startFailures += link.isLate ? MAX_START_FAILURES : 1;   // the next would keep everybody waiting as long
     }
     reportDeath(`tokiwa: worker "${link.name}" died: ${String(error)}`);
     const reason = packError(
