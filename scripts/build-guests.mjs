@@ -1,10 +1,10 @@
 // Compiles the guests of the tests: test/guests/<language> -> test/guests/fixtures. The results are committed, so that
 // `npm test` needs only npm; the lanes emcc, cpp and rust check, where the compilers are, that they come out the same.
 //
-//   node scripts/build-guests.mjs [emcc] [cpp] [rust]
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+//   node scripts/build-guests.mjs [emcc] [cpp] [rust] [asc]
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { basename, delimiter } from "node:path";
-import { at, findProgram, put, run } from "./lib.mjs";
+import { at, findProgram, put, run, tool } from "./lib.mjs";
 
 const EMCC = ["-sMODULARIZE", "-sEXPORT_ES6", "-sUSE_ES6_IMPORT_META=0", "-sENVIRONMENT=web,worker", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=16MB", "-sALLOW_MEMORY_GROWTH", "-sMAXIMUM_MEMORY=256MB", "-sABORTING_MALLOC=0"];
 const TOKIWA_C = ["-I", at("bindings/c"), "-I", at("bindings/cpp"), "-isystem", at("bindings/cpp/compat"), "--js-library", at("bindings/c/tokiwa-lib.js"), "--js-library", at("bindings/c/tokiwa-threads-lib.js"), "-sALLOW_TABLE_GROWTH"];
@@ -68,20 +68,38 @@ async function rust(to) {
   await must(findRustc(), [...flags, "--crate-name", "tokiwa", "--crate-type", "rlib", "-D", "warnings", at("bindings/rust/src/lib.rs"), "-C", "metadata=tokiwa", "-o", `${folder}/libtokiwa.rlib`], { env });
   // wasm-ld 19 rejects the libraries of this rustc.
   const link = ["-C", "lto=fat", "-C", "strip=symbols", "-C", "linker=wasm-ld-14", "-C", "linker-flavor=wasm-ld", "-C", "link-args=--export-table --growable-table --export=__stack_pointer"];
-  for (const name of ["guest", "threads"]) {
-    await must(findRustc(), [...flags, ...link, "--crate-name", name, "--crate-type", "cdylib", "--extern", `tokiwa=${folder}/libtokiwa.rlib`, at(`test/guests/rust/${name}.rs`), "-o", `${to}/${name === "guest" ? "guest-rust" : "guest-rust-threads"}.wasm`], { env });
+  for (const [name, source, file] of [["guest", "test/guests/rust/guest.rs", "guest-rust"], ["threads", "test/guests/rust/threads.rs", "guest-rust-threads"], ["stars", "examples/rust-page/stars.rs", "stars"]]) {
+    await must(findRustc(), [...flags, ...link, "--crate-name", name, "--crate-type", "cdylib", "--extern", `tokiwa=${folder}/libtokiwa.rlib`, at(source), "-o", `${to}/${file}.wasm`], { env });
   }
-  return ["guest-rust.wasm", "guest-rust-threads.wasm"];
+  return ["guest-rust.wasm", "guest-rust-threads.wasm", "stars.wasm"];
+}
+
+/** The page in AssemblyScript; the tests compile their own guest. */
+async function assemblyscript(to) {
+  const project = at("build/asc");
+  mkdirSync(`${project}/node_modules/tokiwa/dist`, { recursive: true });
+  for (const folder of ["assembly.ts", "dist/assemblyscript"]) {
+    const [from, link] = [folder === "assembly.ts" ? at("assembly.ts") : at("bindings/assemblyscript"), `${project}/node_modules/tokiwa/${folder}`];
+    if (!existsSync(link)) symlinkSync(from, link);
+  }
+  put(`${project}/asconfig.json`, "{}");                    // or asc takes the repository's
+  await must(process.execPath, [
+    tool("assemblyscript/bin/asc.js"), at("examples/assemblyscript/mandelbrot.ts"), "--config", `${project}/asconfig.json`, "--path", `${project}/node_modules`,
+    "-O3", "--runtime", "incremental", "--exportTable", "-o", `${to}/mandelbrot.wasm`,
+  ]);
+  return ["mandelbrot.wasm"];
 }
 
 export const COMPILERS = {
+  asc: { build: assemblyscript, find: () => tool("assemblyscript/bin/asc.js"), missing: "no asc: npm ci" },
   emcc: { build: emcc, find: findEmcc, missing: "no emcc (install Debian's emscripten)" },
   cpp: { build: cpp, find: findClang, missing: "no clang-19 (install clang-19, lld-19, wasi-libc, libc++-19-dev-wasm32)" },
   rust: { build: rust, find: findRustc, missing: "no rustc 1.63 in .nodes/rust (.ci/run puts it there)" },
 };
 
 /** Where a file is committed. */
-export const homeOf = (file) => at(file.startsWith("particles.") ? "examples/emscripten-page" : "test/guests/fixtures", file);
+export const homeOf = (file) => at(EXAMPLES[file.replace(/\.m?js$|\.wasm$/, "")] ?? "test/guests/fixtures", file);
+const EXAMPLES = { particles: "examples/emscripten-page", stars: "examples/rust-page", mandelbrot: "examples/assemblyscript" };
 
 export async function buildGuests(names, to) {
   mkdirSync(to, { recursive: true });

@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket as WsSocket, WebSocketServer } from "ws";
 import { OptionError, Runtime, sleep } from "tokiwa";
-import { guestIo, type GuestIo, guestImports } from "tokiwa/guest";
+import { attach, guestIo, type GuestIo, guestImports } from "tokiwa/guest";
 import * as net from "tokiwa/net";
-import { loadC, type Loaded } from "./guests/load.ts";
+import { type Calls, fixture, loadC, type Loaded } from "./guests/load.ts";
 import { hasJspi } from "./support/lanes.ts";
 
 const BODY = Buffer.alloc(50_000, 3);
@@ -25,7 +25,7 @@ beforeAll(async () => {
   const server = createHttpServer((request, response) => {
     if (request.url === "/slow") return;
     if (request.method === "POST") return void request.pipe(response);
-    response.writeHead(request.url === "/missing" ? 404 : 200, { "content-type": "text/x-tokiwa" }).end(BODY);
+    response.writeHead(request.url === "/missing" ? 404 : 200, { "content-type": "text/x-tokiwa", "content-length": BODY.length }).end(BODY);
   });
   const sockets = new WebSocketServer({ server });
   sockets.on("connection", (socket, request) => {
@@ -179,6 +179,39 @@ describe.each(["emcc", "clang"] as const)("connections of a C guest compiled by 
       expect(await loaded.guest.run("tcp_echo", 9, 1)).toBe(-15);
       expect(said(loaded)).toContain("ECONNREFUSED");
     });
+  });
+});
+
+describe("connections of a Rust guest", () => {
+  const load = async (runtime: Runtime, address: string): Promise<Calls> => {
+    const guest = await attach(runtime, await fixture("guest-rust.wasm"), { io: io() });
+    const call = guest.exports as Calls;
+    const room = call.text_room!(address.length);
+    new Uint8Array((guest.exports["memory"] as WebAssembly.Memory).buffer).set(Buffer.from(address), room);
+    return call;
+  };
+  const done = (runtime: Runtime): Promise<void> => runtime.run(async () => {
+    while (runtime.metrics().tasksAlive > 0) await sleep(1);
+  });
+
+  test("fetch is a future, also for other wakers than a task's", async () => {
+    await using runtime = new Runtime();
+    const call = await load(runtime, `${http}/`);
+    call.start_fetch!();
+    await done(runtime);
+    expect(call.total!()).toBe(200_000_000 + 100_000 + 150_000 + 1 + 10);
+  });
+
+  test("messages of a WebSocket, and bytes of a socket", async () => {
+    await using runtime = new Runtime();
+    const call = await load(runtime, `${ws}/`);
+    call.start_websocket!(50);
+    await done(runtime);
+    expect(call.total!()).toBe(50);
+    const other = await load(runtime, `127.0.0.1:${tcp}`);
+    other.start_tcp!();
+    await done(runtime);
+    expect(other.total!()).toBe(15_000);
   });
 });
 

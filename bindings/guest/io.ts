@@ -99,16 +99,20 @@ const noHeader = (): null => null;
 /** A response, by its body. */
 function portOfResponse(response: Response, abort: AbortController): Port {
   const reader = response.body?.getReader();
+  let hasEnded = reader === undefined;
   return {
     status: response.status,
     header: (name) => response.headers.get(name),
     async read() {
       const result = await reader?.read();
-      return result?.value === undefined ? undefined : { bytes: result.value, isText: false };
+      hasEnded = result?.value === undefined;
+      return hasEnded ? undefined : { bytes: (result as { value: Uint8Array }).value, isText: false };
     },
     write: () => Promise.reject(new TokiwaError("TOKIWA_UNSUPPORTED", "a response cannot be written to: give the body to tk_io_fetch()")),
     shutdown() {},
-    close: () => abort.abort(),
+    close() {
+      if (!hasEnded) abort.abort();                        // a page's tools would show it as failed
+    },
   };
 }
 

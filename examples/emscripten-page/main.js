@@ -1,10 +1,11 @@
 // The page around particles.c: wakes the tasks once a frame, drives the runtime, draws, and plots how long that took.
 import { Runtime } from "../../dist/index.js";
-import { attach } from "../../dist/guest.js";
+import { attach, guestIo } from "../../dist/guest.js";
 import createParticles from "./particles.mjs";
 
 const TASKS = 100_000;
 const FRAMES = 240;
+const ECHOES = 60;
 const FRAME_MS = 1000 / 60;
 
 const element = (id) => document.getElementById(id);
@@ -31,11 +32,15 @@ function plot(context, frames, drives) {
 
 async function main() {
   const runtime = new Runtime({ lane: "manual" });
-  const guest = await attach(runtime, createParticles, { name: "particles" });
-  const { _start, _wake_all, _render, _moves_get, _start_fetch } = guest.exports;
+  const guest = await attach(runtime, createParticles, { name: "particles", io: guestIo() });
+  const { _start, _wake_all, _render, _moves_get, _start_fetch, _start_echo, _echo_ms, _address_at, HEAPU8 } = guest.exports;
   show("tasks", _start(TASKS).toLocaleString("en"));
   const fetched = guest.task(_start_fetch());
-  void fetched.then((bytes) => show("fetched", `${bytes} bytes, awaited in C`));
+  void fetched.then((bytes) => show("fetched", `${bytes} bytes, read in C`));
+  const address = `${location.origin.replace("http", "ws")}/echo\0`;
+  new TextEncoder().encodeInto(address, HEAPU8.subarray(_address_at()));
+  const echoed = guest.task(_start_echo(ECHOES));
+  void echoed.then((rounds) => show("echoed", `${rounds} messages, ${_echo_ms().toFixed(1)} ms there and back`));
 
   const picture = element("picture").getContext("2d");
   const chart = element("plot").getContext("2d");
@@ -58,7 +63,7 @@ async function main() {
     show("frame", `${median(frames).toFixed(1)} ms`);
     show("drive", `${median(drives).toFixed(2)} ms, ${((median(drives) * 1e6) / TASKS).toFixed(0)} ns a task`);
   }
-  await fetched;
+  if ((await fetched) < 1000 || (await echoed) !== ECHOES) throw new Error("the fetch or the WebSocket failed");
   if (_moves_get() < TASKS * FRAMES) throw new Error("a task was not polled in every frame");
   guest.detach();
 }

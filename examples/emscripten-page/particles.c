@@ -1,8 +1,10 @@
-/* 100 000 particles, a task each: woken once a frame, moved by its poll function. And one task that awaits a fetch.
+/* 100 000 particles, a task each: woken once a frame, moved by its poll function. Beside them a task that reads a
+ * response, and one that talks to a WebSocket.
  *
  *   emcc -O2 particles.c $(npx tokiwa emscripten --cflags --ldflags) -sMODULARIZE -sEXPORT_ES6 --no-entry -o particles.mjs
  */
 #include <emscripten.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tokiwa.h>
@@ -68,17 +70,61 @@ EMSCRIPTEN_KEEPALIVE uint32_t *render(void) {
   return pixels;
 }
 
-/* ---- a fetch, awaited by a task while the particles fly */
-EM_JS(tk_promise, fetch_bytes, (void), {
-  return Module["tokiwa"].expose(fetch("particles.c").then((response) => response.arrayBuffer()).then((buffer) => buffer.byteLength));
-});
+/* Where JavaScript writes the address of the echo server. */
+static char address[256];
+EMSCRIPTEN_KEEPALIVE char *address_at(void) { return address; }
+
+/* ---- a request, read by a task while the particles fly: the bytes of this file */
+struct request { tk_io io; int32_t total; };
+static int32_t end_request(struct request *r, int32_t result) { tk_io_close(r->io); free(r); return result; }
 static int32_t fetched(void *arg, tk_task self) {
-  double bytes = 0;
-  tk_promise promise = (tk_promise)(intptr_t)arg;
-  if (self < 0) return 0;
-  int32_t state = tk_await_poll(promise, self, &bytes);
-  if (state == TK_PENDING) return state;
-  tk_promise_drop(promise);
-  return state == TK_READY ? (int32_t)bytes : state;
+  struct request *r = arg;
+  char buffer[512];
+  if (self < 0) return end_request(r, 0);
+  for (;;) {
+    int32_t ready = tk_io_poll(r->io, TK_IO_READ, self);
+    if (ready == TK_PENDING) return TK_PENDING;
+    int32_t n = ready < 0 ? ready : tk_io_read(r->io, buffer, sizeof buffer);
+    if (n == TK_END) return end_request(r, r->total);
+    if (n < 0) return end_request(r, n);
+    r->total += n;
+  }
 }
-EMSCRIPTEN_KEEPALIVE tk_task start_fetch(void) { return tk_spawn(fetched, (void *)(intptr_t)fetch_bytes()); }
+EMSCRIPTEN_KEEPALIVE tk_task start_fetch(void) {
+  struct request *r = calloc(1, sizeof *r);
+  r->io = tk_io_fetch("particles.c", 0);
+  return r->io < 0 ? r->io : tk_spawn(fetched, r);
+}
+
+/* ---- a WebSocket: a message, its echo, the next message */
+struct echo { tk_io io; int32_t rounds, done, waits; double sent, total; };
+static double mean;
+EMSCRIPTEN_KEEPALIVE double echo_ms(void) { return mean; }
+static int32_t end_echo(struct echo *e, int32_t result) { tk_io_close(e->io); free(e); return result; }
+static int32_t echoed(void *arg, tk_task self) {
+  struct echo *e = arg;
+  char message[32], answer[32];
+  if (self < 0) return end_echo(e, 0);
+  for (;;) {
+    int32_t ready = tk_io_poll(e->io, e->waits ? TK_IO_READ : TK_IO_WRITE, self);
+    if (ready == TK_PENDING) return TK_PENDING;
+    if (ready < 0) return end_echo(e, ready);
+    int32_t length = snprintf(message, sizeof message, "frame %d", (int)e->done);
+    if (e->waits) {
+      if (tk_io_read(e->io, answer, sizeof answer) != length || memcmp(message, answer, (size_t)length)) return end_echo(e, TK_EIO);
+      e->total += tk_now() - e->sent;
+      mean = e->total / ++e->done;
+      if (e->done == e->rounds) return end_echo(e, e->done);
+    } else {
+      e->sent = tk_now();
+      tk_io_write_text(e->io, message, length);
+    }
+    e->waits = !e->waits;
+  }
+}
+EMSCRIPTEN_KEEPALIVE tk_task start_echo(int32_t rounds) {
+  struct echo *e = calloc(1, sizeof *e);
+  e->io = tk_io_websocket(address);
+  e->rounds = rounds;
+  return e->io < 0 ? e->io : tk_spawn(echoed, e);
+}

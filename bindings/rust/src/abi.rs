@@ -22,6 +22,20 @@ extern "C" {
     pub fn tk_result() -> f64;
     pub fn tk_promise_drop(promise: i32);
     pub fn tk_block_on(poll: PollFn, arg: usize) -> i32;
+    pub fn tk_io_fetch(url: *const u8, init: *const u8) -> i32;
+    pub fn tk_io_websocket(url: *const u8) -> i32;
+    pub fn tk_io_tcp(host: *const u8, port: i32) -> i32;
+    pub fn tk_io_unix(path: *const u8) -> i32;
+    pub fn tk_io_poll(io: i32, interest: i32, task: i32) -> i32;
+    pub fn tk_io_read(io: i32, into: *mut u8, bytes: i32) -> i32;
+    pub fn tk_io_left(io: i32) -> i32;
+    pub fn tk_io_write(io: i32, from: *const u8, bytes: i32) -> i32;
+    pub fn tk_io_write_text(io: i32, from: *const u8, bytes: i32) -> i32;
+    pub fn tk_io_shutdown(io: i32) -> i32;
+    pub fn tk_io_status(io: i32) -> i32;
+    pub fn tk_io_header(io: i32, name: *const u8, into: *mut u8, bytes: i32) -> i32;
+    pub fn tk_io_error(io: i32, into: *mut u8, bytes: i32) -> i32;
+    pub fn tk_io_close(io: i32) -> i32;
 }
 
 /// Memory for the stacks of blocking code.

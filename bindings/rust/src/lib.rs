@@ -14,6 +14,7 @@
 extern crate alloc;
 
 mod abi;
+pub mod net;
 pub mod portable;
 pub mod promise;
 pub mod runtime;

@@ -129,6 +129,11 @@ impl<T> JoinHandle<T> {
         }
     }
 
+    /// The task's number: in JavaScript `guest.task(id)` is its handle, while it lives.
+    pub fn id(&self) -> i32 {
+        self.task
+    }
+
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
         self.shared.is_finished.get()

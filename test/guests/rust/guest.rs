@@ -89,3 +89,72 @@ impl Drop for Guard { fn drop(&mut self) { add(7); } }
 #[no_mangle] pub extern "C" fn blocking(ms: i32) -> i32 {
     match tokio::runtime::block_on(async move { let task = spawn(leaf(ms as u64, 40)); leaf(1, 2).await + task.await.unwrap() }) { Ok(value) => value, Err(error) => error.0 }
 }
+
+thread_local! { static TEXT: std::cell::RefCell<String> = std::cell::RefCell::default(); }
+/// Room for an address that JavaScript writes.
+#[no_mangle] pub extern "C" fn text_room(bytes: usize) -> *mut u8 {
+    TEXT.with(|text| { *text.borrow_mut() = " ".repeat(bytes); unsafe { text.borrow_mut().as_bytes_mut().as_mut_ptr() } })
+}
+fn text() -> String { TEXT.with(|text| text.borrow().clone()) }
+
+/// A request: status, body, a header; and one to nowhere. Through a combinator with wakers of its own, too.
+#[no_mangle] pub extern "C" fn start_fetch() {
+    let url = text();
+    spawn(async move {
+        let response = tokio::net::fetch(&url).await.unwrap();
+        let status = response.status() as i32;
+        let length = response.header("content-length").map_or(-1, |length| length.parse().unwrap());
+        assert!(response.header("x-none").is_none());
+        let body = Other(Box::pin(response.bytes())).await.unwrap();
+        add(status * 1_000_000 + (length == body.len() as i32) as i32 * 100_000 + body.iter().map(|byte| *byte as i32).sum::<i32>());
+        let posted = tokio::net::fetch_with(&url, r#"{"method":"POST","body":"abc"}"#).await.unwrap().text().await.unwrap();
+        add((posted == "abc") as i32);
+        let error = tokio::net::fetch("http://127.0.0.1:9/").await.err().unwrap();
+        assert!(error.code == -15 && !error.message.is_empty());
+        add(10);
+    });
+}
+
+/// A future that is polled with another waker than its task's.
+struct Other<F>(std::pin::Pin<Box<F>>);
+struct Forward(std::task::Waker);
+impl std::task::Wake for Forward { fn wake(self: std::sync::Arc<Self>) { self.0.wake_by_ref() } }
+impl<F: std::future::Future> std::future::Future for Other<F> {
+    type Output = F::Output;
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<F::Output> {
+        let waker = std::sync::Arc::new(Forward(cx.waker().clone())).into();
+        self.0.as_mut().poll(&mut std::task::Context::from_waker(&waker))
+    }
+}
+
+#[no_mangle] pub extern "C" fn start_websocket(messages: i32) {
+    let url = text();
+    spawn(async move {
+        use tokio::net::{Message, WebSocket};
+        let socket = WebSocket::connect(&url).await.unwrap();
+        for number in 0..messages {
+            let message = if number % 2 == 0 { Message::Text("x".repeat(number as usize)) } else { Message::Binary(vec![number as u8; number as usize]) };
+            socket.send(message.clone()).await.unwrap();
+            if socket.recv().await.unwrap() == Some(message) { add(1); }
+        }
+    });
+}
+
+#[no_mangle] pub extern "C" fn start_tcp() {
+    let address = text();
+    spawn(async move {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        stream.write_all(&[5; 1000]).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let (mut buffer, mut total) = ([0; 100], 0);
+        loop {
+            let count = stream.read(&mut buffer).await.unwrap();
+            if count == 0 { break; }
+            total += buffer[..count].iter().map(|byte| *byte as i32).sum::<i32>();
+        }
+        add(total);
+        assert!(tokio::net::TcpStream::connect("nowhere").await.err().unwrap().code == -1);
+        assert!(tokio::net::UnixStream::connect("/nowhere/at/all").await.err().unwrap().message.contains("ENOENT"));
+        add(10_000);
+    });
+}
