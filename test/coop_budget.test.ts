@@ -1,6 +1,6 @@
 // After Tokio's coop_budget.rs, task_yield_now.rs and the coop cases of rt_common.rs.
 import { describe, expect, test } from "vitest";
-import { coop, future, fromPromise, join, lazy, run, Runtime, sleep, spawn, yieldNow } from "tokiwa";
+import { coop, future, fromPromise, join, lazy, run, Runtime, sleep, spawn, timeout, TimeoutError, yieldNow } from "tokiwa";
 import { forEachRuntime, thrown } from "./support/runtimes.ts";
 
 const ready = () => future(() => 1);
@@ -77,6 +77,17 @@ test("an await outside of any runtime that is always ready lets the host have tu
   setTimeout(() => { isOver = true; }, 5);
   for (let i = 0; i < 1e7 && !isOver; i++) await ready();
   expect(isOver).toBe(true);
+});
+
+test.each([
+  ["is always ready", function* () { for (;;) yield* coop.consumeBudget(); }],
+  ["always yields", function* () { for (;;) yield* yieldNow(); }],
+] as const)("a block outside of any runtime that %s lets the host have turns, and is dropped by a timeout", async (_, body) => {
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  await expect(timeout(30, lazy(body))).rejects.toThrow(TimeoutError);
+  clearInterval(timer);
+  expect(turns).toBeGreaterThan(0);
 });
 
 test("yieldNow() outside of a runtime is a future like any other", async () => {

@@ -280,17 +280,26 @@ class FreeAwait implements Waker {
   wake(): void {
     if (this.isQueued || this.isDone) return;
     this.isQueued = true;
-    microtask(() => this.run());
+    this.queue();
+  }
+
+  /** Runs it in this turn of the host, or in a later one when awaits have had their share of this one. */
+  private queue(): void {
+    if (freeBudget > 0) {
+      microtask(() => this.run());
+      return;
+    }
+    macrotask(() => {
+      freeBudget = COOP_BUDGET;
+      this.run();
+    });
   }
 
   start(): Settlement {
     if (freeBudget > 0) this.run();
     else {
       this.isQueued = true;
-      macrotask(() => {
-        freeBudget = COOP_BUDGET;
-        this.run();
-      });
+      this.queue();
     }
     return this.settlement;
   }
@@ -299,8 +308,10 @@ class FreeAwait implements Waker {
     this.isQueued = false;
     const outer = context.waker;
     const outerUnit = context.unit;
+    const outerBudget = context.budget;
     context.waker = this;
     context.unit = null;
+    context.budget = COOP_BUDGET;                          // a block that is always ready must not loop here for ever
     freeBudget--;
     let value: unknown;
     let ok = true;
@@ -312,8 +323,9 @@ class FreeAwait implements Waker {
     }
     context.waker = outer;
     context.unit = outerUnit;
+    context.budget = outerBudget;
     if (ok && value === PENDING) {
-      freeBudget = COOP_BUDGET;                            // it waits for the host or a runtime: others get turns
+      if (!this.isQueued) freeBudget = COOP_BUDGET;        // it waits for the host or a runtime: others get turns
       return;
     }
     this.isDone = true;
