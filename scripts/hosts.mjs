@@ -1,10 +1,18 @@
-// Runs the programs of test/hosts in a host and reads the counts that it prints last.
+// Runs the programs of test/hosts, and the suites of scripts/suite.mjs, in a host, and reads the counts that each prints last.
 import { at, run } from "./lib.mjs";
+import { bundleSuite, SUITE } from "./suite.mjs";
 
-export async function runHostPrograms(command, args = []) {
-  const { code, output } = await run(command, [...args, at("test/hosts/runner.mjs")], { timeoutMs: 60_000 });
+async function counted(command, args, timeoutMs) {
+  const { code, output } = await run(command, args, { timeoutMs });
   const counts = /^(\d+) passed, (\d+) failed$/m.exec(output);
   if (!counts) return { passed: 0, failed: 1, note: "it did not report" };
   const failed = Number(counts[2]);
   return { passed: Number(counts[1]), failed: code === 0 ? failed : Math.max(1, failed) };
+}
+
+export async function runHostPrograms(command, args = []) {
+  const programs = await counted(command, [...args, at("test/hosts/runner.mjs")], 60_000);
+  await bundleSuite();
+  const suites = await counted(command, [...args, SUITE], 300_000);
+  return { passed: programs.passed + suites.passed, failed: programs.failed + suites.failed, note: programs.note ?? suites.note };
 }

@@ -106,9 +106,11 @@ export function forEachRuntime(declare: (flavor: Flavor) => void): void {
   }
 }
 
+const nextTurn: (fn: () => void) => unknown = globalThis.setImmediate ?? ((fn) => setTimeout(fn, 0));
+
 /** Lets the host run what is pending: microtasks, immediates and their follow-ups. */
 export async function settle(turns = 4): Promise<void> {
-  for (let i = 0; i < turns; i++) await new Promise<void>((resolve) => setImmediate(resolve));
+  for (let i = 0; i < turns; i++) await new Promise<void>((resolve) => nextTurn(resolve));
 }
 
 /** What a call throws, or undefined. */

@@ -25,7 +25,7 @@ export const SCENARIOS = {
 export type Scenario = keyof typeof SCENARIOS;
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const SERVED = ["/dist/", "/test/browser/pages/", "/test/hosts/", "/test/guests/fixtures/"];
+const SERVED = ["/build/hosts/", "/dist/", "/test/browser/pages/", "/test/hosts/", "/test/guests/fixtures/"];
 const TYPES: Record<string, string> = {
   ".html": "text/html; charset=utf-8",
   ".css": "text/css; charset=utf-8",
