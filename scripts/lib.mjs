@@ -80,6 +80,7 @@ export function findProgram(envName, paths, names) {
 }
 
 export const findChromium = () => findProgram("CHROME_PATH", ["/usr/bin/chromium"], ["chromium", "chromium-browser", "google-chrome"]);
+export const findFirefox = () => findProgram("FIREFOX_PATH", ["/usr/bin/firefox-esr"], ["firefox-esr", "firefox"]);
 export const findBun = () => findProgram("BUN_PATH", [at(".nodes/bun/node_modules/.bin/bun")], ["bun"]);
 export const findDeno = () => findProgram("DENO_PATH", [at(".nodes/deno/node_modules/.bin/deno")], ["deno"]);
 
