@@ -124,7 +124,7 @@ const SUSPEND = /* @__PURE__ */ shared("suspend", () => Object.freeze({})) as Su
 /** The step of an iterator that waits. One object for all: a suspension allocates nothing. */
 export const SUSPENDED: IteratorResult<Suspend, never> = /* @__PURE__ */ shared("suspended", () => Object.freeze({ done: false, value: SUSPEND }));
 /** The step of an iterator that has finished without a value. */
-export const FINISHED: IteratorResult<Suspend, undefined> = Object.freeze({ done: true, value: undefined });
+export const FINISHED: IteratorResult<Suspend, undefined> = /* @__PURE__ */ Object.freeze({ done: true, value: undefined });
 
 /** The step of a wait that is ready. One for all, read before anything else can run. */
 const READY: { done: true; value: unknown } = { done: true, value: undefined };
@@ -193,9 +193,6 @@ export type AwaitFn = <T, R1, R2>(
   onRejected: ((reason: unknown) => R2 | PromiseLike<R2>) | null | undefined,
 ) => PromiseLike<R1 | R2>;
 
-/** Marks how to wait for something that a combinator must not dispose of (handles, receivers). */
-export const BORROW: unique symbol = Symbol.for("tokiwa.borrow");
-
 /**
  * Base of all futures of this package.
  *
@@ -212,6 +209,11 @@ export abstract class Operation<T> implements Future<T> {
    */
   get isRepollable(): boolean {
     return false;
+  }
+
+  /** @internal How to wait for something that a combinator must not dispose of: handles, receivers. A symbol as its name would keep whole classes in bundles. */
+  get borrowed(): Future<T> | undefined {
+    return undefined;
   }
 
   /** What a deadlock report says that is waited for. */

@@ -5,7 +5,7 @@
 // this thread (where it has not), the default one. The default is made at the first use.
 
 import { ContextError, DeadlockError, JoinError, OptionError, WouldBlockError } from "./errors.ts";
-import { BORROW, context, describeFuture, type Future, isFuture, isThenable, type TaskFn } from "./future.ts";
+import { context, describeFuture, type Future, isFuture, isThenable, type TaskFn } from "./future.ts";
 import { hasAsyncContext, isPage, mayBlock, monotonicNow, onLoopDry, startTimer, stopTimer } from "./host.ts";
 import { checkDuration, checkFunction, checkInteger, checkOneOf, checkOptions, show } from "./options.ts";
 import { shared } from "./registry.ts";
@@ -447,7 +447,7 @@ function shutDownReason(): JoinError {
 
 /** What a task or a main takes over: the future itself, of a join handle only a wait. */
 function taken<T>(body: Future<T>): Future<T> {
-  return isTask(body) ? (body[BORROW] as Future<T>) : body;
+  return isTask(body) ? (body.borrowed as Future<T>) : body;
 }
 
 /** Only undefined means the default: null is a mistake, and told. */

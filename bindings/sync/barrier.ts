@@ -13,8 +13,8 @@ export interface BarrierWaitResult {
   readonly isLeader: boolean;
 }
 
-const LEADER: BarrierWaitResult = Object.freeze({ isLeader: true });
-const FOLLOWER: BarrierWaitResult = Object.freeze({ isLeader: false });
+const LEADER: BarrierWaitResult = /* @__PURE__ */ Object.freeze({ isLeader: true });
+const FOLLOWER: BarrierWaitResult = /* @__PURE__ */ Object.freeze({ isLeader: false });
 
 /** What a `Barrier` and its waits share. */
 class Gate {

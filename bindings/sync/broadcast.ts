@@ -20,7 +20,7 @@ import { isOwn, own, OwnWaits, Waiter, WaiterQueue } from "./waiters.ts";
 import { WeakHandle } from "./weak.ts";
 
 /** Largest capacity: a power of two that a mask can be made of. */
-const MAX_CAPACITY = 2 ** 30;
+const MAX_CAPACITY = 1 << 30;
 
 class Channel<T> {
   readonly mask: number;

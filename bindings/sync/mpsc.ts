@@ -15,7 +15,7 @@ import { isOwn } from "./waiters.ts";
 import { WeakHandle } from "./weak.ts";
 
 /** The most messages a channel can be given room for. */
-const MAX_CAPACITY = Number.MAX_SAFE_INTEGER;
+const MAX_CAPACITY = 9_007_199_254_740_991;              // Number.MAX_SAFE_INTEGER, which a bundler would keep
 
 /** A place in the channel, taken in advance: sending with it never waits and never fails. */
 export class Permit<T> implements Disposable {

@@ -11,7 +11,7 @@
 // was, with the message in it. Only close() and dispose close it.
 
 import { RecvError, SendError, TryRecvError } from "../errors.ts";
-import { BORROW, completed, context, type Future, Operation, PENDING, proceed, readyWith, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
+import { completed, context, type Future, Operation, PENDING, proceed, readyWith, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
 import { blockFor } from "./blocking.ts";
 import { handOver, letGo, without } from "./hand-over.ts";
 import { Waiter, WaiterQueue } from "./waiters.ts";
@@ -230,7 +230,8 @@ export class OneshotReceiver<T> extends Operation<T> {
     return (this.flags & (SENT | OVER)) !== SENT;
   }
 
-  get [BORROW](): Future<T> {
+  /** @internal */
+  override get borrowed(): Future<T> {
     return new Receive(this);
   }
 

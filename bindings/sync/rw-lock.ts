@@ -11,7 +11,7 @@ import { Guarded, unlocked } from "./guarded.ts";
 import { Take } from "./permits.ts";
 
 /** Tokio's limit, 2^29 - 1. */
-const MAX_READERS = 2 ** 29 - 1;
+const MAX_READERS = (1 << 29) - 1;
 
 /** Shared access to the value of an `RwLock`, until `unlock()` or the end of a `using` block. */
 export class RwLockReadGuard<T> implements Disposable {

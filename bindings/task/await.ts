@@ -12,7 +12,7 @@
 // call back on the caller's stack.
 
 import { ContextError } from "../errors.ts";
-import { BORROW, context, describeFuture, type Future, installAwait, Operation, PENDING, type Reactor, type Unit, type Waker } from "../future.ts";
+import { context, describeFuture, type Future, installAwait, Operation, PENDING, type Reactor, type Unit, type Waker } from "../future.ts";
 import { COOP_BUDGET, UNIT_PENDING, UNIT_YIELD } from "../limits.ts";
 import { hasAsyncContext, macrotask, microtask } from "../host.ts";
 import { currentScope, type Scope, type ScopedAwait } from "./scope.ts";
@@ -335,7 +335,7 @@ class FreeAwait implements Waker {
 
 /** Drops what is awaited; a receiver is only borrowed by an await and stays as it is. */
 function drop(future: Future<unknown>): void {
-  if ((future as { [BORROW]?: unknown })[BORROW] === undefined) future[Symbol.dispose]();
+  if ((future as Partial<Operation<unknown>>).borrowed === undefined) future[Symbol.dispose]();
 }
 
 /** Given to a first poll that has nobody to wake: if it is pending, a second one follows at once. */

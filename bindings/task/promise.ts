@@ -1,6 +1,6 @@
 // Promises and events of the host as futures.
 
-import { type Awaitable, BORROW, completed, context, type Future, isFuture, isThenable, Operation, PENDING, type Reactor, type Waker } from "../future.ts";
+import { type Awaitable, completed, context, type Future, isFuture, isThenable, Operation, PENDING, type Reactor, type Waker } from "../future.ts";
 import { OptionError } from "../errors.ts";
 import { show } from "../options.ts";
 
@@ -129,7 +129,7 @@ export function fromEvent<E extends Event>(target: EventTarget, type: string): F
  * forgets the wait and leaves them as they are.
  */
 export function operand<T>(name: string, value: Awaitable<T>): Future<T> {
-  const lent = (value as { [BORROW]?: Future<T> } | null | undefined)?.[BORROW];
+  const lent = (value as Partial<Operation<T>> | null | undefined)?.borrowed;
   if (lent !== undefined) return lent;
   if (isFuture(value)) return value as Future<T>;
   if (isThenable(value)) return new PromiseFuture(value as PromiseLike<T>);

@@ -19,7 +19,7 @@
 // one and every later one, and the task settles when the function ends.
 
 import { JoinError, OptionError, TokiwaError, withoutFrames } from "../errors.ts";
-import { BORROW, context, describeFuture, type Future, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, type Reactor, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker, wakeSafely } from "../future.ts";
+import { context, describeFuture, type Future, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, type Reactor, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker, wakeSafely } from "../future.ts";
 import { reportUnhandled } from "../host.ts";
 import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING } from "../limits.ts";
 import { checkBoolean, checkOptions, show } from "../options.ts";
@@ -559,7 +559,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return awaitIn(new JoinWait<T>(this), currentScope(), onFulfilled, onRejected);
   }
 
-  get [BORROW](): Future<T> {
+  override get borrowed(): Future<T> {
     return new JoinWait<T>(this);
   }
 

@@ -65,7 +65,7 @@ class SharedYield extends Operation<void> {
   }
 }
 
-const shared = new SharedYield();
+const shared = /* @__PURE__ */ new SharedYield();
 
 /**
  * Lets every other ready task, and timers and I/O, have a turn before this one goes on.
