@@ -31,7 +31,7 @@ async function writeWorkerSource() {
 }
 
 /**
- * worker.js imports the other entries as files. It needs all of their names as an object, which in a chunk that they share would
+ * tokiwa-worker.js imports the other entries as files. It needs all of their names as an object, which in a chunk that they share would
  * keep every bundler from leaving anything out.
  */
 const workerImportsEntries = {
@@ -54,7 +54,7 @@ async function bundle() {
     splitting: true,
     format: "esm",
     external: ["node:*", "bun:*", "cloudflare:*"],
-    chunkNames: "[name]-[hash]", // beside the entries, so that new URL("./worker.js", import.meta.url) is right in all of them
+    chunkNames: "[name]-[hash]", // beside the entries, so that new URL("./tokiwa-worker.js", import.meta.url) is right in all of them
     minifySyntax: true, // puts the numbers of assembly/layout.ts in place; names and line breaks stay readable
     sourcemap: true,
     sourcesContent: true,

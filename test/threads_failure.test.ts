@@ -74,7 +74,7 @@ describe.each(transports)("a worker that dies (%s)", (transport) => {
 
   test("terminated from outside rejects its task, and is replaced", async () => {
     const workers: NodeWorker[] = [];
-    const entry = new URL("../dist/worker.js", import.meta.url);
+    const entry = new URL("../dist/tokiwa-worker.js", import.meta.url);
     const worker = (): Worker => {
       workers.push(new NodeWorker(entry));
       return workers.at(-1) as unknown as Worker;

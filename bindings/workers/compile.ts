@@ -8,7 +8,15 @@ import type { Definition } from "./wire.ts";
 type Fn = TaskFn<unknown[], unknown>;
 
 /** What functions sent by source find in scope as `tokiwa`. */
-let scope: object = {};
+let scope: object = new Proxy(
+  {},
+  {
+    get(_target, name) {
+      if (typeof name === "symbol") return undefined;
+      throw new TokiwaError("TOKIWA_NOT_FOUND", `tokiwa.${name} is not in this worker: its entry is your own, which has what it imports. Import ${name} there, and expose() the function that needs it.`);
+    },
+  },
+);
 export function setScope(names: object): void {
   scope = names;
 }
@@ -69,8 +77,13 @@ function fromBody(source: string, parameters: string[], isAsync: boolean): Fn {
   return (...args) => fn(scope, ...args);
 }
 
+/** An import that bundlers leave alone. Of its own, because a minifier that puts an expression for the URL drops the comments. */
+export async function importModule(url: string): Promise<Record<string, unknown>> {
+  return (await import(/* @vite-ignore */ /* webpackIgnore: true */ url)) as Record<string, unknown>;
+}
+
 async function fromModule(url: string, name: string): Promise<Fn> {
-  const names = (await import(/* @vite-ignore */ /* webpackIgnore: true */ url)) as Record<string, unknown>;
+  const names = await importModule(url);
   return pick(names, name, `module ${url} does not export`);
 }
 

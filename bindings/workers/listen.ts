@@ -2,7 +2,7 @@
 
 import { builtinModule } from "../host.ts";
 import { Runtime, setDefaultRuntime } from "../runtime.ts";
-import { setModuleExports } from "./compile.ts";
+import { importModule, setModuleExports } from "./compile.ts";
 import { joinFamily } from "./family.ts";
 import { WorkerSide } from "./side.ts";
 import { inheritOrigin } from "./start.ts";
@@ -81,5 +81,5 @@ async function loadModule(bytes: ArrayBuffer): Promise<Record<string, unknown>> 
   const url = node === undefined
     ? URL.createObjectURL(new Blob([bytes], { type: "text/javascript" }))
     : `data:text/javascript;base64,${node.Buffer.from(bytes).toString("base64")}`;       // Bun takes a data URL of plain text for a file's name
-  return (await import(/* @vite-ignore */ /* webpackIgnore: true */ url)) as Record<string, unknown>;
+  return importModule(url);
 }

@@ -2,7 +2,7 @@
 //
 // Ways to start one, in this order, and the first that worked is kept for the next:
 //   factory  the `worker` option: the consumer's bundler knows where its entry is
-//   url      worker.js beside this file: what a strict Content-Security-Policy allows
+//   url      tokiwa-worker.js beside this file: what a strict Content-Security-Policy allows
 //   source   the worker as text (a Blob in pages): needs no file, so it works in bundles and behind missing headers
 //
 // A death is an `exit` in Node. Pages say nothing when a worker calls close(), so the worker holds a Web Lock
@@ -57,14 +57,20 @@ export function inheritOrigin(origin: WorkerOrigin): void {
   if (origin.kind !== "factory") inherited = origin;
 }
 
+/** This file as the package ships it: in a consumer's bundle it is part of another one, and the worker's file is not beside it. */
+const AS_SHIPPED = /\/(chunk-[A-Z0-9]{8}|threads|guest)\.js([?#]|$)/;
+const folderOf = (url: string): string => url.slice(0, url.lastIndexOf("/"));
+
 function urlBesideThis(): string | undefined {
   try {
-    const url = new URL("./worker.js", import.meta.url);
+    const url = new URL(/* webpackIgnore: true */ "./tokiwa-worker.js", import.meta.url);
     if (url.protocol === "file:") {
       const fs = builtinModule<{ existsSync(path: URL): boolean }>("node:fs");
       return fs?.existsSync(url) === true ? url.href : undefined;
     }
-    return workerThreads === undefined && url.protocol !== "blob:" && url.protocol !== "data:" ? url.href : undefined;
+    // A bundler may have put its own for either: a file: URL, a name with a hash, the worker itself as a data: URL.
+    if (workerThreads !== undefined || !AS_SHIPPED.test(import.meta.url) || folderOf(import.meta.url) !== folderOf(url.href)) return undefined;
+    return url.href.endsWith("/tokiwa-worker.js") ? url.href : undefined;
   } catch {
     return undefined;                                      // a bundle of another format, without import.meta
   }
@@ -131,7 +137,7 @@ export function startWorker(start: Start, options: StartOptions, onDeath: (error
   if (typeof (worker as { postMessage?: unknown } | null)?.postMessage !== "function") throw new TokiwaError("TOKIWA_BAD_WORKER", "the worker option must return a Worker");
   const { port1, port2 } = new MessageChannel();
   const message: StartMessage = { ...start, tokiwa: "start", port: port2, origin: from };
-  const thread = isNodeWorker(worker) ? watchNode(worker, port1, die) : watchWeb(worker as Worker, port1, die);
+  const thread = isNodeWorker(worker) ? watchNode(worker, port1, die) : watchWeb(worker as Worker, port1, from, die);
   worker.postMessage(message, [port2]);
   return { thread, origin: from };
 }
@@ -181,10 +187,16 @@ function watchNode(worker: NodeWorker, port: MessagePort, die: (error: unknown) 
   };
 }
 
-function watchWeb(worker: Worker, port: MessagePort, die: (error: unknown) => void): WorkerThread {
+/** What a page says when it refuses a worker is nothing at all. */
+function notLoaded(from: WorkerOrigin): string {
+  if (from.kind !== "source") return "the worker could not be loaded";
+  return "the worker could not be loaded from its source text. A page whose Content-Security-Policy forbids that (worker-src without blob:) needs the worker option: a worker of your own, whose entry calls expose()";
+}
+
+function watchWeb(worker: Worker, port: MessagePort, from: WorkerOrigin, die: (error: unknown) => void): WorkerThread {
   worker.addEventListener("error", (event) => {
     event.preventDefault();                                // reported by the pool, once
-    die(event.error ?? new Error(event.message || "the worker could not be loaded"));
+    die(event.error ?? new Error(event.message || notLoaded(from)));
   });
   return {
     port,
