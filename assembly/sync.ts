@@ -59,6 +59,15 @@ export function loadLong(address: usize): u64 {
   return ASC_FEATURE_THREADS ? atomic.load<u64>(address) : load<u64>(address);
 }
 
+/** @returns whether the word was `expected`, and is `value` now. */
+export function replaceLong(address: usize, expected: u64, value: u64): bool {
+  pause(address);
+  if (ASC_FEATURE_THREADS) return atomic.cmpxchg<u64>(address, expected, value) == expected;
+  if (load<u64>(address) != expected) return false;
+  store<u64>(address, value);
+  return true;
+}
+
 /** Sets bits. @returns the word as it was before. */
 export function setBits(address: usize, bits: u64): u64 {
   pause(address);
@@ -92,4 +101,10 @@ export function waitWord(address: usize, expected: u32, timeoutNs: i64): bool {
 export function notifyWord(address: usize): void {
   if (MODEL) modelNotify(address);
   else if (ASC_FEATURE_THREADS) atomic.notify(address, 1);
+}
+
+/** For words on which one thread may wait twice, blocked and not. */
+export function notifyAll(address: usize): void {
+  if (MODEL) modelNotify(address);
+  else if (ASC_FEATURE_THREADS) atomic.notify(address, -1);
 }

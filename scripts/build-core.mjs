@@ -1,4 +1,4 @@
-// Compiles the core: assembly/ -> build/core{,.shared,.model,.debug}.wasm and build/guest.wasm (what guests import), and the sources that carry them
+// Compiles the core: assembly/ -> build/core{,.shared,.model,.debug}.wasm build/guest.wasm (what guests import) and build/pool.wasm (what a pool's threads share work with), and the sources that carry them
 // as base64 (bindings/generated/). Nothing is compiled twice: a stamp keeps the hash of what went in.
 //
 // A build that contains a data segment or a start function fails: every instance would apply it again over
@@ -9,7 +9,9 @@ import { main as asc } from "assemblyscript/asc";
 import { at, filesBelow, locked, put, ROOT } from "./lib.mjs";
 
 export const CORE_LIMIT = 8 * 1024;
-export const TARGETS = { local: "core.wasm", shared: "core.shared.wasm", model: "core.model.wasm", debug: "core.debug.wasm", guest: "guest.wasm" };
+export const TARGETS = { local: "core.wasm", shared: "core.shared.wasm", model: "core.model.wasm", debug: "core.debug.wasm", guest: "guest.wasm", pool: "pool.wasm", poolModel: "pool.model.wasm" };
+/** Modules beside the core have a configuration of their own. */
+const CONFIGS = { guest: "asconfig.guest.json", pool: "asconfig.pool.json", poolModel: "asconfig.pool.json" };
 const PUBLISHED = ["local", "shared"];
 const SECTION_NAMES = { 8: "start function", 11: "data segment" };
 
@@ -39,12 +41,12 @@ export function coreProblems(bytes) {
 function inputHash() {
   const hash = createHash("sha256");
   for (const file of filesBelow(at("assembly"))) hash.update(file).update(readFileSync(at("assembly", file)));
-  for (const file of ["asconfig.json", "asconfig.guest.json", "scripts/build-core.mjs", "node_modules/assemblyscript/package.json"]) hash.update(readFileSync(at(file)));
+  for (const file of ["asconfig.json", "asconfig.guest.json", "asconfig.pool.json", "scripts/build-core.mjs", "node_modules/assemblyscript/package.json"]) hash.update(readFileSync(at(file)));
   return hash.digest("hex");
 }
 
 async function compile(target) {
-  const { error, stdout, stderr } = await asc(["--config", target === "guest" ? "asconfig.guest.json" : "asconfig.json", "--target", target, "--baseDir", ROOT]);
+  const { error, stdout, stderr } = await asc(["--config", CONFIGS[target] ?? "asconfig.json", "--target", target, "--baseDir", ROOT]);
   const text = stdout.toString() + stderr.toString();
   if (text.trim()) process.stderr.write(text);
   if (error) throw new Error(`asc --target ${target}: ${error.message}`);
@@ -58,6 +60,7 @@ function writeBytes() {
   put(at("bindings/generated/core-local.ts"), bytesModule("CORE_LOCAL", "local"));
   put(at("bindings/generated/core-shared.ts"), bytesModule("CORE_SHARED", "shared"));
   put(at("bindings/generated/guest-interface.ts"), bytesModule("GUEST_INTERFACE", "guest"));
+  put(at("bindings/generated/pool-core.ts"), bytesModule("POOL_CORE", "pool"));
   put(
     at("bindings/generated/core-bytes.ts"),
     `// Written by scripts/build-core.mjs.\nexport { CORE_LOCAL } from "./core-local.ts";\nexport { CORE_SHARED } from "./core-shared.ts";\n`,

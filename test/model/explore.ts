@@ -13,13 +13,16 @@
 
 /** The exports of a model build, as promising functions. */
 export type Calls = Record<string, (...args: number[]) => Promise<number>>;
-export type Thread = (calls: Calls) => Promise<unknown>;
+/** @param kill stops another thread for ever, wherever it is */
+export type Thread = (calls: Calls, kill: (name: string) => void) => Promise<unknown>;
 
 export interface Program {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Prepares the memory once, through an instance that does not suspend; each execution starts with this state. */
   setup(exports: Record<string, (...args: number[]) => number>, words: Int32Array): void;
   readonly threads: Readonly<Record<string, Thread>>;
+  /** Tells the instance of a thread who it is, for modules that keep that in a global. It must touch no shared word. */
+  join?(exports: Record<string, (...args: number[]) => number>, name: string): void;
   /** Forgets what the threads wrote in JavaScript. Before each execution. */
   reset?(): void;
   /** @returns what is wrong, or undefined. `results` are what the threads returned, in their order */
@@ -78,7 +81,7 @@ export class Explorer {
   readonly #memory = new WebAssembly.Memory({ initial: PAGES, maximum: 65536, shared: true });
   readonly #words: Int32Array;
   readonly #start: Int32Array;
-  readonly #calls: Calls;
+  readonly #calls: ReadonlyMap<string, Calls>;
   #current: Task | undefined;
   #settled: () => void = () => {};
   #asleep: Task[] = [];
@@ -96,15 +99,17 @@ export class Explorer {
     this.#start = this.#words.slice();
     const suspend = (ready: Ready) =>
       new jspi.Suspending((address = 0, expected = 0, timed = 0) => this.#stop(ready, address, expected, timed !== 0));
-    const instance = new WebAssembly.Instance(module, {
+    const imports = {
       env: { memory: this.#memory },
       model: { point: suspend("point"), relax: suspend("relax"), wait: suspend("wait"), notify: (address: number) => this.#notify(address) },
-    });
-    this.#calls = Object.fromEntries(
-      Object.entries(instance.exports)
-        .filter(([, value]) => typeof value === "function")
-        .map(([name, value]) => [name, jspi.promising(value)]),
-    );
+    };
+    const callsOf = (name: string): [string, Calls] => {
+      const { exports } = new WebAssembly.Instance(module, imports);
+      program.join?.(exports as Record<string, (...args: number[]) => number>, name);
+      const functions = Object.entries(exports).filter(([, value]) => typeof value === "function");
+      return [name, Object.fromEntries(functions.map(([key, value]) => [key, jspi.promising(value)]))];
+    };
+    this.#calls = new Map(Object.keys(program.threads).map(callsOf));
   }
 
   async explore({ preemptions = 2, limit = 1_000_000, replay }: Options = {}): Promise<Result> {
@@ -132,10 +137,15 @@ export class Explorer {
     const choices: { pick: number; of: number }[] = [];
     const turns: { task: Task; address: number }[] = [];
     let problem: string | undefined;
-    const tasks = Object.entries(this.#program.threads).map(([name, body], i): Task => {
+    const kill = (victim: string): void => {
+      const task = tasks.find(({ name }) => name === victim)!;
+      task.ready = "ended";
+      if (this.#asleep.includes(task)) this.#asleep.splice(this.#asleep.indexOf(task), 1);
+    };
+    const tasks: Task[] = Object.entries(this.#program.threads).map(([name, body], i): Task => {
       const task: Task = { name, ready: "point", address: -1, expected: 0, timed: false, resume: () => {} };
       task.resume = () => {
-        body(this.#calls).then(
+        body(this.#calls.get(name)!, kill).then(
           (value) => (results[i] = value),
           (error: unknown) => (problem ??= `${name} threw ${String(error)}`),
         ).finally(() => {

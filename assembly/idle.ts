@@ -1,0 +1,87 @@
+// Who sleeps and who searches.
+//
+//   ABSENT        not started, or dead
+//   RUNNING_JOBS  has work, or serves its event loop
+//   SEARCHING     looks into the others' queues, or was just woken to do so
+//   ASLEEP        looks again only when it is woken
+//
+// Tokio's rules: whoever queues work wakes one sleeper, unless somebody is searching; at most half of the workers search; the last
+// searcher that finds work wakes another one; the last one to fall asleep looks into every queue once more.
+//
+// Tokio keeps two counts in one word. Here they are counted from the words of the workers, because a worker may be killed at
+// any instruction, and a count that it left wrong would never be put right: with one searcher too many nobody is woken again.
+//
+// No wake is lost: a thread that queues work makes it visible, then looks for a searcher; a searcher says that it has stopped, then
+// looks for work. Both orders are sequentially consistent, so at least one of them sees the other.
+
+import { ABSENT, ASLEEP, RUNNING_JOBS, SEARCHING } from "./pool-layout";
+import { NIL } from "./layout";
+import { injectorPtr, mailboxPtr, statePtr, threadCount, threadPtr } from "./pool-map";
+import { sizeOf } from "./deque";
+import { lengthOf } from "./ring";
+import { loadWord, notifyAll, replaceWord, storeWord } from "./sync";
+
+function countSearching(): u32 {
+  let count: u32 = 0;
+  for (let t: u32 = 1; t < threadCount(); t++) if (loadWord(statePtr(t)) == SEARCHING) count++;
+  return count;
+}
+
+/** Wakes this thread if it sleeps. Any thread. @returns whether this call did */
+export function rouse(thread: u32, into: u32): bool {
+  const state = statePtr(thread);
+  if (loadWord(state) != ASLEEP || !replaceWord(state, ASLEEP, into)) return false;
+  notifyAll(state);
+  return true;
+}
+
+/** Work was queued: wakes a sleeper, unless one searches already. @returns its number, or NIL */
+export function wakeOne(): u32 {
+  if (countSearching() > 0) return NIL;
+  for (let t: u32 = 1; t < threadCount(); t++) if (rouse(t, SEARCHING)) return t;
+  return NIL;
+}
+
+/** @returns false when enough others search */
+export function startSearching(me: u32): bool {
+  if (loadWord(statePtr(me)) == SEARCHING) return true;     // whoever woke it has said so
+  if (countSearching() * 2 >= threadCount() - 1) return false;
+  storeWord(statePtr(me), SEARCHING);
+  return true;
+}
+
+/** It has found something. The last searcher wakes another one, for there may be more. */
+export function stopSearching(me: u32): void {
+  if (loadWord(statePtr(me)) != SEARCHING) return;
+  storeWord(statePtr(me), RUNNING_JOBS);                    // before the looks; pairs with the load in wakeOne()
+  if (countSearching() == 0 && hasWork()) wakeOne();
+}
+
+/** Whether a job is queued anywhere. */
+function hasWork(): bool {
+  if (lengthOf(injectorPtr()) > 0) return true;
+  for (let t: u32 = 1; t < threadCount(); t++) if (sizeOf(threadPtr(t)) > 0) return true;
+  return false;
+}
+
+/** The thread will sleep. @returns false when there is something to do; it is awake then */
+export function fallAsleep(me: u32): bool {
+  const state = statePtr(me);
+  storeWord(state, ASLEEP);                                 // before the looks; pairs with the loads in wakeOne() and rouse()
+  if (lengthOf(mailboxPtr(me)) == 0 && (me == 0 || lengthOf(injectorPtr()) == 0) && (me == 0 || countSearching() > 0 || !hasWork())) return true;
+  replaceWord(state, ASLEEP, RUNNING_JOBS);                 // or it was woken meanwhile, and searches
+  return false;
+}
+
+/** Awake, whoever woke it. */
+export function wakeUp(me: u32): void {
+  replaceWord(statePtr(me), ASLEEP, RUNNING_JOBS);
+}
+
+export function setState(thread: u32, state: u32): void {
+  storeWord(statePtr(thread), state);
+}
+
+export function isAbsent(thread: u32): bool {
+  return loadWord(statePtr(thread)) == ABSENT;
+}
