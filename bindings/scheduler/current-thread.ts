@@ -559,10 +559,12 @@ export class CurrentThread implements TaskScheduler {
     if (!this.isClosed && !this.isReady) this.#rest(monotonicNow());
   }
 
-  /** The first poll of a task without a slot, in a burst. False when it has kept the burst's scope: begin another one. */
+  /** The first poll of a task, in a burst; one that has no slot yet takes none if it ends. False when it has kept the burst's scope: begin another one. */
   pollFirst(task: Task<unknown>, lent: Scope): boolean {
-    this.#alive++;
-    this.#spawned++;
+    if (task.handle < 0) {
+      this.#alive++;
+      this.#spawned++;
+    }
     this.#polls++;
     context.unit = context.waker = task;
     context.budget = COOP_BUDGET;

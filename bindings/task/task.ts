@@ -391,6 +391,18 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return this;
   }
 
+  /** It will run here after all. */
+  ofCall(body: unknown): this {
+    this.flags = (this.flags & ~KIND) | START;
+    this.body = body;
+    return this;
+  }
+
+  /** An abort waits to be carried out. */
+  get isAborting(): boolean {
+    return (this.flags & ABORTING) !== 0;
+  }
+
   /** The other thread has an outcome. Its error is this task's own when the abort came from here. */
   remoteSettled(status: TaskResult<T>["status"], value: unknown): void {
     if ((this.flags & KIND) === DONE) return;

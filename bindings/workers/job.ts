@@ -17,7 +17,8 @@ export interface JobOwner {
 
 /** The worker that has a job, or that offered it. */
 export interface JobPlace {
-  abort(job: Job, reason: PackedError): void;
+  /** True when the job will not run at all. */
+  abort(job: Job, reason: PackedError): boolean;
   answer(id: number, status: Status, value: unknown): void;
 }
 
@@ -47,6 +48,11 @@ export class Job implements RemoteBody {
     this.task = task;
     this.origin = origin;
     this.originId = originId;
+  }
+
+  /** Whether its arguments have a chance to fit into a record. */
+  get isSmall(): boolean {
+    return this.transfer === undefined && this.args.every((arg) => arg === null || (typeof arg !== "object" && typeof arg !== "bigint" && !(typeof arg === "string" && arg.length > 32)));
   }
 
   abort(reason: JoinError): boolean {

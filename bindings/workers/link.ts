@@ -13,9 +13,10 @@ import { type HostTimer, monotonicNow, startTimer, stopTimer, unrefTimer } from 
 import type { PackedError } from "./errors-wire.ts";
 import { buryMember, familyTable, newMember } from "./family.ts";
 import { getParentWord, noteReceived } from "./parking.ts";
+import type { SharedJobs } from "./shared-jobs.ts";
 import { byDefinition, type SendableFunction } from "./sendable.ts";
 import { receiveNow, startWorker, type StartOptions, type WorkerThread } from "./start.ts";
-import { ANSWER_HEADER, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, HUNGRY, JOB_HEADER, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
+import { ANSWER_HEADER, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, JOB_HEADER, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
 
 /** A worker that has not said that it is ready after so long, in ms, will not. */
 const START_TIMEOUT = 15_000;
@@ -30,6 +31,10 @@ export interface LinkOwner {
   offered(origin: Link, originId: number, sendable: SendableFunction, args: unknown[], arity: number): void;
   abortOffered(origin: Link, id: number, reason: PackedError): void;
   linkDied(link: Link, error: unknown, started: Job[], unstarted: Job[], origin: WorkerOrigin): void;
+  readonly shared: SharedJobs | undefined;
+  tell(thread: number, message: ToWorker): void;
+  /** The worker is dead and touches shared memory no more. */
+  linkGone(link: Link): void;
 }
 
 export interface LinkOptions extends StartOptions {
@@ -41,9 +46,13 @@ export interface LinkOptions extends StartOptions {
 }
 
 let lastWorker = 0;
+/** Numbers of functions: below for those of this thread, above a range for each worker that was ever started. */
+const DEFINITIONS_EACH = 1 << 14;
+let nextDefinitions = 1 << 30;
 
 export class Link implements JobPlace {
   readonly name: string;
+  readonly thread: number;
   readonly control: Int32Array | undefined;
   readonly createdAt: number = monotonicNow();
   readonly inFlight: JobTable<Job> = new JobTable<Job>();
@@ -77,14 +86,16 @@ export class Link implements JobPlace {
   #idleTimer: HostTimer | undefined;
   #startTimer: HostTimer | undefined;
 
-  constructor(pool: LinkOwner, index: number) {
+  /** @param thread its place among the threads that share memory; 0 when they do not */
+  constructor(pool: LinkOwner, index: number, thread: number) {
     this.#pool = pool;
+    this.thread = thread;
     const { options } = pool;
     this.name = options.name(index);
     this.control = options.isShared ? new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * 4)) : undefined;
     this.#lock = receiveNow === undefined && typeof navigator === "object" && "locks" in navigator ? `tokiwa-${++lastWorker}-${Math.random()}` : undefined;
     this.#member = newMember();
-    const { thread, origin } = startWorker(
+    const { thread: worker, origin } = startWorker(
       {
         name: this.name,
         index,
@@ -95,16 +106,20 @@ export class Link implements JobPlace {
         lock: this.#lock,
         family: familyTable(),
         member: this.#member,
+        share: pool.shared?.state,
+        thread,
+        definitions: pool.shared?.defined,
+        firstDefinition: (nextDefinitions += DEFINITIONS_EACH),
         module: options.module,
       },
       options,
       (error) => this.died(error),
     );
-    this.#thread = thread;
+    this.#thread = worker;
     this.#origin = origin;
-    thread.port.onmessage = (event: MessageEvent<ToParent>) => this.receive(event.data);
-    (thread.port as { unref?: () => void }).unref?.();
-    thread.setRef(pool.outstanding > 0);
+    worker.port.onmessage = (event: MessageEvent<ToParent>) => this.receive(event.data);
+    (worker.port as { unref?: () => void }).unref?.();
+    worker.setRef(pool.outstanding > 0);
     this.#startTimer = startTimer(() => {
       this.isLate = true;
       this.died(new Error(`the worker was not ready after ${START_TIMEOUT} ms`));
@@ -178,17 +193,19 @@ export class Link implements JobPlace {
       this.deliveredAt = monotonicNow();
       this.#stopIdleTimer();
       if (this.control !== undefined) this.#moveTail(this.#delivered);
-      this.#post({ k: "jobs", definitions, jobs, count }, transfer);
+      this.post({ k: "jobs", definitions, jobs, count }, transfer);
     }
     if (this.#outAnswers.length > 0) {
       const answers = this.#outAnswers;
       this.#outAnswers = [];
-      this.#post({ k: "answers", answers });
+      this.post({ k: "answers", answers });
     }
   }
 
-  #post(message: ToWorker, transfer: Transferable[] = []): void {
+  post(message: ToWorker, transfer: Transferable[] = []): void {
+    if (this.isDead) return;
     this.#thread.port.postMessage(message, transfer);
+    this.#pool.shared?.share.calls.rouse(this.thread);     // it may have blocked its event loop for a moment
   }
 
   #moveTail(to: number): void {
@@ -200,8 +217,9 @@ export class Link implements JobPlace {
     }
   }
 
-  abort(job: Job, reason: PackedError): void {
-    this.#post({ k: "abort", id: job.id, reason });
+  abort(job: Job, reason: PackedError): boolean {
+    this.post({ k: "abort", id: job.id, generation: 0, reason });
+    return false;
   }
 
   /** The outcome of a job this worker had offered. */
@@ -214,8 +232,7 @@ export class Link implements JobPlace {
   setHungry(count: number): void {
     if (this.#hungrySent === count || this.isDead) return;
     this.#hungrySent = count;
-    if (this.control !== undefined) Atomics.store(this.control, HUNGRY, count);
-    else if (this.isReady) this.#post({ k: "hungry", count });
+    if (this.isReady) this.post({ k: "hungry", count });
   }
 
   /** Takes back the newest half of what has not started. With messages the answer comes later. */
@@ -224,14 +241,14 @@ export class Link implements JobPlace {
     const count = (this.unstarted.length + 1) >> 1;
     if (count === 0) return [];
     if (this.control === undefined) {
-      if (!this.isRecalling) this.#post({ k: "recall", count });
+      if (!this.isRecalling) this.post({ k: "recall", count });
       this.isRecalling = true;
       return [];
     }
     const taken = this.#claimBack(count);
     if (taken > 0 && !this.isRecalling) {
       this.isRecalling = true;                             // nothing more is delivered until it has let go of them
-      this.#post({ k: "recall", count: taken });
+      this.post({ k: "recall", count: taken });
     }
     const jobs = this.unstarted.splice(this.unstarted.length - taken, taken);
     for (const job of jobs) this.#returned(job);
@@ -265,6 +282,7 @@ export class Link implements JobPlace {
   receive(message: ToParent | null | undefined): void {
     if (this.isDead) return;
     noteReceived();
+    const { shared } = this.#pool;
     switch (message?.k) {
       case "ready":
         if (!this.isReady) this.#ready();
@@ -281,7 +299,22 @@ export class Link implements JobPlace {
         if (Array.isArray(message.jobs) && this.#offered(message.definitions, message.jobs)) return;
         break;
       case "abort":
-        this.#pool.abortOffered(this, message.id, message.reason);
+        if (message.generation === 0) this.#pool.abortOffered(this, message.id, message.reason);
+        else shared?.relayAbort(message.id, message.generation, message.reason);
+        return;
+      case "define":
+        if (!Array.isArray(message.definitions)) break;
+        shared?.define(message.definitions, this.thread);
+        return;
+      case "results":
+        if (!Array.isArray(message.answers)) break;
+        if (message.to === 0) shared?.results(message.answers);
+        else this.#pool.tell(message.to, { k: "results", answers: message.answers });
+        this.#pool.scheduleDispatch();
+        return;
+      case "wake":
+        if (message.thread === 0) shared?.look();
+        else this.#pool.tell(message.thread, { k: "wake" });
         return;
     }
     this.died(new Error("the worker sent something that is no message of this package"));
@@ -381,7 +414,8 @@ export class Link implements JobPlace {
     this.isDead = true;
     noteReceived();
     if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
-    void this.#thread?.terminate().catch(() => {});
+    const isGone = this.control !== undefined && Atomics.load(this.control, DEAD) !== 0;
+    const ending = this.#thread?.terminate().catch(() => {});
     buryMember(this.#member);
     let unstarted: Job[] = [];
     if (this.control !== undefined) {
@@ -392,6 +426,8 @@ export class Link implements JobPlace {
     const started = this.inFlight.all();
     this.inFlight.clear();
     this.#pool.linkDied(this, error, started, unstarted, this.#origin);
+    if (isGone) this.#pool.linkGone(this);
+    else void Promise.resolve(ending).then(() => this.#pool.linkGone(this));
   }
 
   terminate(): Promise<void> {

@@ -12,7 +12,7 @@
 // Everything that is queued in one turn goes out in one message for each worker.
 
 import { JoinError } from "../errors.ts";
-import { microtask, monotonicNow, reportDeath, startTimer } from "../host.ts";
+import { type HostTimer, microtask, monotonicNow, reportDeath, startTimer, stopTimer } from "../host.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Task } from "../task/task.ts";
 import { type PackedError, packError } from "./errors-wire.ts";
@@ -21,8 +21,10 @@ import { Link, type LinkOptions, type LinkOwner } from "./link.ts";
 import { type Pumped, setActive } from "./parking.ts";
 import type { WorkerMetrics } from "./seam.ts";
 import { arityOf, type SendableFunction, type TakenArgs, takeArgs } from "./sendable.ts";
+import { newShare } from "./share.ts";
+import { SharedJobs, type SharedJobsOwner } from "./shared-jobs.ts";
 import { tryNextOrigin } from "./start.ts";
-import { CANCELLED, MAX_WINDOW, REJECTED, type WorkerOrigin } from "./wire.ts";
+import { CANCELLED, MAX_WINDOW, REJECTED, type ToWorker, type WorkerOrigin } from "./wire.ts";
 
 /** Work that is delivered ahead, in microseconds of the worker's time. */
 const AHEAD_MICROS = 1000;
@@ -41,7 +43,7 @@ export interface PoolOptions extends LinkOptions {
   readonly keepAliveMs: number;
 }
 
-export class Pool implements JobOwner, LinkOwner, Pumped {
+export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   readonly options: PoolOptions;
   #queue: Job[] = [];
   #queueHead = 0;
@@ -56,8 +58,23 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
   #onIdle: (() => void)[] = [];
   readonly #offers = new Map<Link, Map<number, Job>>();
 
+  /** Where small jobs go, when threads share memory and jobs. */
+  readonly shared: SharedJobs | undefined;
+  /** Workers by their place among the threads that share memory; dead ones too, until they are buried. */
+  readonly #places: (Link | undefined)[] = [];
+  readonly #deaths = new Map<Link, PackedError>();
+
   constructor(options: PoolOptions) {
     this.options = options;
+    this.shared = options.isShared && options.sharesJobs ? new SharedJobs(newShare(options.size), this) : undefined;
+  }
+
+  tell(thread: number, message: ToWorker): void {
+    this.#places[thread]?.post(message);
+  }
+
+  tellAll(message: ToWorker, but?: number): void {
+    for (const link of this.#links) if (link.thread !== but) link.post(message);
   }
 
   /** Its workers can wake this thread while it is parked. */
@@ -73,6 +90,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
    * @throws what structuredClone throws for arguments that cannot be sent
    */
   submit(scheduler: CurrentThread, task: Task<unknown>, sendable: SendableFunction, args: unknown[]): void {
+    if (this.shared !== undefined && this.queued === 0 && this.#submitShared(this.shared, scheduler, task, sendable, args)) return;
     let taken: TakenArgs;
     try {
       taken = takeArgs(args);
@@ -85,6 +103,19 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
     scheduler.admit(task);
     scheduler.busyElsewhere++;
     this.#enqueue(job);
+  }
+
+  /** Puts a job straight into a record. False when it does not fit into one, or none is free. */
+  #submitShared(shared: SharedJobs, scheduler: CurrentThread, task: Task<unknown>, sendable: SendableFunction, args: unknown[]): boolean {
+    if (!shared.share.hasFree) return false;
+    const job = new Job(this, sendable, args, args.length, undefined, task, undefined, 0);
+    if (!shared.deliver(job)) return false;
+    task.ofRemote(job);
+    scheduler.admit(task);
+    scheduler.busyElsewhere++;
+    this.#jobBegins();
+    this.scheduleDispatch();
+    return true;
   }
 
   /** Settles a task that will not run. */
@@ -107,11 +138,14 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
     this.#enqueue(job);
   }
 
+  #jobBegins(): void {
+    if (this.outstanding++ > 0) return;
+    setActive(this, true);
+    for (const link of this.#links) link.setRef(true);
+  }
+
   #enqueue(job: Job): void {
-    if (this.outstanding++ === 0) {
-      setActive(this, true);
-      for (const link of this.#links) link.setRef(true);
-    }
+    this.#jobBegins();
     this.#queue.push(job);
     this.scheduleDispatch();
   }
@@ -151,12 +185,13 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
     if (this.isClosed) return;
     this.#startWorkers();
     const reserved = this.options.sharesJobs ? this.#startingLately() : 0;
-    while (this.queued > reserved) {
+    if (this.shared !== undefined) this.#feed(this.shared, reserved);
+    while (this.queued > reserved && !this.#isFed) {
       const link = this.#freest();
       if (link === undefined) break;
       this.#fill(link, reserved);
     }
-    if (this.queued > 0 && this.queued <= reserved) this.#lookAgain(RESERVE_TIME);
+    if (this.queued > 0 && this.queued <= reserved) this.lookAgain(RESERVE_TIME);
     let idle = 0;
     for (const link of this.#links) {
       link.flush();
@@ -167,11 +202,49 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
     }
     if (this.queued > 0) idle = 0;
     else if (idle > 0) this.#rebalance(idle);
-    if (this.options.sharesJobs) for (const link of this.#links) link.setHungry(idle);
+    if (this.options.sharesJobs && !this.options.isShared) for (const link of this.#links) link.setHungry(idle);
+  }
+
+  /** What is queued waits for records, and not for a worker. */
+  #isFed = false;
+
+  /** Moves what fits from the queue into records, and queues all of them for the workers. */
+  #feed(shared: SharedJobs, reserved: number): void {
+    this.#isFed = false;
+    while (this.queued > 0) {
+      const job = this.#queue[this.#queueHead] as Job;
+      if (!job.isOver) {
+        if (!job.isSmall) break;
+        if (!shared.deliver(job)) {
+          if (shared.share.hasFree) break;
+          // When nothing waits to be started, all records are held by jobs that wait for something: then more go by the port.
+          this.#isFed = shared.share.calls.injected() > 0;
+          if (this.#isFed) this.lookAgain(1);
+          break;
+        }
+      }
+      this.#shift();
+    }
+    if (shared.flush(reserved) > 0) this.lookAgain(RESERVE_TIME);
+  }
+
+  #shift(): void {
+    this.#queue[this.#queueHead++] = undefined as unknown as Job;
+    if (this.#queueHead === this.#queue.length) {
+      this.#queue = [];
+      this.#queueHead = 0;
+    } else if (this.#queueHead > 4096 && this.#queueHead * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#queueHead);
+      this.#queueHead = 0;
+    }
   }
 
   #startWorkers(): void {
     const { size } = this.options;
+    if (this.shared !== undefined) {
+      this.#startAtLeast(Math.min(size, this.outstanding));
+      return;
+    }
     let starting = 0;
     let idle = 0;
     for (const link of this.#links) {
@@ -184,13 +257,24 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
   #startAtLeast(count: number): void {
     while (this.#links.length < count) {
       try {
-        this.#links.push(new Link(this, this.#lastIndex++));
+        const thread = this.#freePlace();
+        if (thread < 0) return;                            // the dead one's place is not free yet
+        const link = new Link(this, this.#lastIndex++, thread);
+        if (thread > 0) this.#places[thread] = link;
+        this.#links.push(link);
       } catch (error) {
         this.#startFailures = MAX_START_FAILURES;
         this.#startFailed(error);
         return;
       }
     }
+  }
+
+  /** 0 where memory is not shared, -1 when every place is taken. */
+  #freePlace(): number {
+    if (this.shared === undefined) return 0;
+    for (let thread = 1; thread <= this.options.size; thread++) if (this.#places[thread] === undefined) return thread;
+    return -1;
   }
 
   /** The ready worker with the least to do, if one has room; of equals the one that has done least, so that a new one is not left out. */
@@ -202,7 +286,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
     const window = this.#window(next);
     for (const link of this.#links) {
       if (!link.isReady || link.isDead || link.isRecalling) continue;
-      const { occupancy } = link;
+      const occupancy = link.occupancy + (this.shared?.isBusy(link.thread) === true ? 0.5 : 0);
       if (occupancy >= window || link.inFlight.size >= fair) continue;
       if (best === undefined || occupancy < least || (occupancy === least && link.done < best.done)) {
         least = occupancy;
@@ -242,15 +326,8 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
     for (let n = 0; n < share && link.inFlight.size < fair && this.queued > reserved; n++) {
       const job = this.#queue[this.#queueHead] as Job;
       if (n > 0 && occupancy + n >= this.#window(job)) break;
-      this.#queue[this.#queueHead++] = undefined as unknown as Job;
+      this.#shift();
       if (!job.isOver) link.deliver(job);
-    }
-    if (this.#queueHead === this.#queue.length) {
-      this.#queue = [];
-      this.#queueHead = 0;
-    } else if (this.#queueHead > 4096 && this.#queueHead * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#queueHead);
-      this.#queueHead = 0;
     }
   }
 
@@ -263,7 +340,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
       if (link.isDead || (link.isRecalling && link.control === undefined)) continue;
       link.refreshStarted();
       const waiting = link.unstarted.length;
-      if (waiting > 0 && now - link.deliveredAt < SETTLE_TIME) this.#lookAgain(SETTLE_TIME * 2);
+      if (waiting > 0 && now - link.deliveredAt < SETTLE_TIME) this.lookAgain(SETTLE_TIME * 2);
       else if (waiting > count && link.occupancy > (this.options.isSerial ? 1 : 0)) {
         count = waiting;
         most = link;
@@ -273,16 +350,22 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
     this.requeue(most.takeBack());
   }
 
-  #lookAgain(ms: number): void {
-    if (this.#looksAgain) return;
-    this.#looksAgain = true;
-    startTimer(() => {
-      this.#looksAgain = false;
+  /** Dispatches again after `ms`, or sooner. */
+  lookAgain(ms: number): void {
+    const at = monotonicNow() + ms;
+    if (this.#lookTimer !== undefined) {
+      if (this.#looksAt <= at) return;
+      stopTimer(this.#lookTimer);
+    }
+    this.#looksAt = at;
+    this.#lookTimer = startTimer(() => {
+      this.#lookTimer = undefined;
       this.scheduleDispatch();
     }, ms);
   }
 
-  #looksAgain = false;
+  #lookTimer: HostTimer | undefined;
+  #looksAt = 0;
 
   /** An idle worker goes after its keep-alive. */
   #rest(link: Link): void {
@@ -304,10 +387,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
   /** True when the job will not run at all. */
   abort(job: Job, reason: PackedError): boolean {
     if (job.isOver) return false;
-    if (job.place !== null) {
-      job.place.abort(job, reason);
-      return false;
-    }
+    if (job.place !== null && !job.place.abort(job, reason)) return false;
     this.forget(job);
     return true;
   }
@@ -342,16 +422,27 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
       this.scheduleDispatch();
       return;
     }
-    if (link.done === 0 && started.length === 0) {         // it was of no use, and perhaps none ever will be
+    if (link.done === 0 && started.length === 0 && this.shared?.hasWorked(link.thread) !== true) {         // it was of no use, and perhaps none ever will be
       this.#startFailures += link.isLate ? MAX_START_FAILURES : 1;   // the next would keep everybody waiting as long
     }
     reportDeath(`tokiwa: worker "${link.name}" died: ${String(error)}`);
     const reason = packError(
       new JoinError("TOKIWA_WORKER_DIED", `the worker "${link.name}" died while the task ran: ${error instanceof Error ? error.message : String(error)}`, { cause: error }),
     );
+    if (link.thread > 0) this.#deaths.set(link, reason);
     this.requeue(unstarted);
     for (const job of started) job.settle(REJECTED, reason);
     if (this.#startFailures >= MAX_START_FAILURES) this.#startFailed(error);
+    this.scheduleDispatch();
+  }
+
+  linkGone(link: Link): void {
+    if (link.thread === 0 || this.#places[link.thread] !== link) return;
+    this.#places[link.thread] = undefined;
+    const reason = this.#deaths.get(link);
+    this.#deaths.delete(link);
+    if (this.isClosed) return;
+    this.shared?.bury(link.thread, reason ?? packError(new JoinError("TOKIWA_WORKER_DIED", `the worker "${link.name}" did not start`)));
     this.scheduleDispatch();
   }
 
@@ -363,12 +454,13 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
     const queue = this.#queue.slice(this.#queueHead);
     this.#queue = [];
     this.#queueHead = 0;
-    for (const job of queue) job.settle(REJECTED, reason);
+    for (const job of [...queue, ...(this.shared?.takeAll() ?? [])]) job.settle(REJECTED, reason);
   }
 
   // ---- without an event loop
 
   pump(): void {
+    this.shared?.look();
     this.#dispatch();
     for (const link of [...this.#links]) link.pump();
     if (this.#isScheduled) this.#dispatch();
@@ -388,7 +480,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
       this.isClosed = true;
       const links = this.#links.splice(0);
       const packed = packError(reason);
-      const jobs = [...this.#queue.slice(this.#queueHead), ...links.flatMap((link) => link.inFlight.all())];
+      const jobs = [...this.#queue.slice(this.#queueHead), ...links.flatMap((link) => link.inFlight.all()), ...(this.shared?.takeAll() ?? [])];
       this.#queue = [];
       this.#queueHead = 0;
       this.#endings = links.map((link) => link.terminate().catch(() => {}));
@@ -398,6 +490,6 @@ export class Pool implements JobOwner, LinkOwner, Pumped {
   }
 
   metrics(): WorkerMetrics[] {
-    return this.#links.map((link) => ({ name: link.name, isReady: link.isReady, jobsInFlight: link.inFlight.size, jobsDone: link.done }));
+    return this.#links.map((link) => ({ name: link.name, isReady: link.isReady, jobsInFlight: link.inFlight.size + (this.shared?.startedBy(link.thread) ?? 0), jobsDone: link.done + (this.shared?.share.doneBy(link.thread) ?? 0) }));
   }
 }

@@ -1,7 +1,9 @@
 // The worker's side: starts what its parent delivers, and answers.
 //
 //   incoming  delivered jobs, oldest first. With CLAIM each is claimed before it starts
-//   nested    sendables spawned in here, newest first: a tree of them is walked depth first, and needs
+//   shared    with shared memory: jobs in records, from this worker's queue, the injector or another worker's queue.
+//             Small sendables spawned in here go into this worker's queue
+//   nested    other sendables spawned in here, newest first: a tree of them is walked depth first, and needs
 //             no more memory than its depth. The oldest, which is the biggest, is offered when others are hungry
 //
 // `pump` starts one after the other and drives the runtime in between, for a slice at most: then the
@@ -10,7 +12,7 @@
 // Jobs of functions that are known to be quick are started in bursts: a look at the clock costs as much as one of them.
 
 import { TokiwaError } from "../errors.ts";
-import { PENDING, type TaskFn, type Waker } from "../future.ts";
+import { PENDING, type Waker } from "../future.ts";
 import { builtinModule, macrotask, microtask, monotonicNow } from "../host.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Scope } from "../task/scope.ts";
@@ -21,8 +23,11 @@ import { Incoming } from "./incoming.ts";
 import { settleTask } from "./job.ts";
 import { Outbox } from "./outbox.ts";
 import { installedThreads, type RuntimeThreads } from "./seam.ts";
+import { type Fn, Known } from "./known.ts";
+import { receiveNow } from "./start.ts";
+import { AWAKE, SharedWork, WOKEN } from "./shared-work.ts";
 import { arityOf, notCloneable, packShared, type SendableFunction, takeArgs, type TakenArgs, takeMoves, unpackShared } from "./sendable.ts";
-import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, HUNGRY, REJECTED, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
+import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, REJECTED, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
 
 /** A pump may hold the event loop so long, in ms. */
 const SLICE = 4;
@@ -30,41 +35,33 @@ const SLICE = 4;
 const ANSWER_DELAY = 1;
 /** Others are given the time to react before more is offered to them, in ms. */
 const OFFER_INTERVAL = 0.1;
+/** A worker that has worked lately, in ms, blocks while it waits for more, so long at a time: then its event loop has a turn. */
+const LINGER = 10;
+const NAP = 0.5;
 /** A function that holds the worker for less, in microseconds, is quick... */
 const QUICK_MICROS = 10;
 /** ...and so many calls of it are timed together. */
 const TIMED_TOGETHER = 8;
 
-type Fn = TaskFn<unknown[], unknown>;
 
 type Outcome = TaskResult<unknown>;
 const NOBODY: Waker = { wake() {} };
 
-/** A function that jobs call, as this worker knows it. */
-class Known {
-  readonly definition: Definition;
-  /** The function, or a promise of it while it is loaded. */
-  fn: Fn | Promise<Fn> | undefined;
-  /** How long a call has held the worker lately. */
-  micros = -1;
-
-  constructor(definition: Definition) {
-    this.definition = definition;
-  }
-}
-
 /** A job whose task has not ended in its first poll; the waker of its task. */
 class Running implements Waker {
   readonly side: WorkerSide;
+  /** Its number: of its delivery, or of its record when there is a generation. */
   readonly id: number;
+  readonly generation: number;
   readonly known: Known;
   readonly startedAt: number;
   task: Task<unknown> | undefined;
   reason: PackedError | undefined;
 
-  constructor(side: WorkerSide, id: number, known: Known, startedAt: number) {
+  constructor(side: WorkerSide, id: number, generation: number, known: Known, startedAt: number) {
     this.side = side;
     this.id = id;
+    this.generation = generation;
     this.known = known;
     this.startedAt = startedAt;
   }
@@ -95,6 +92,8 @@ export class WorkerSide implements RuntimeThreads {
   readonly #aborted = new Map<number, PackedError>();
   readonly #nested: Nested[] = [];
   readonly #jobs = new Map<number, Running>();
+  readonly #shared: SharedWork | undefined;
+  #lastWork = 0;
   readonly #offered = new Map<number, Task<unknown>>();
   readonly #told = new Set<number>();
   readonly #outbox: Outbox;
@@ -120,6 +119,14 @@ export class WorkerSide implements RuntimeThreads {
     this.#sharesJobs = start.sharesJobs;
     this.#control = start.control;
     this.#parentWord = start.parentWord;
+    this.#shared = start.share === undefined ? undefined : new SharedWork(start.share, start.thread, start.firstDefinition, scheduler, {
+      post: (message, transfer) => this.#post(message, transfer),
+      begin: (record, known, args, lent) => this.#begin(record, this.#shared!.share.generationOf(record), known, args, lent),
+      knownOf: (key) => this.#known.get(key) ?? this.#fetch(key),
+      compileNested: (sendable) => this.#bodyOf(sendable),
+      pump: () => this.#pump(),
+    });
+    for (const definition of start.definitions ?? []) this.#knownOf(definition);
     this.#outbox = new Outbox((message, transfer) => this.#post(message, transfer));
     start.port.onmessage = (event: MessageEvent<ToWorker>) => this.#receive(event.data);
     builtinModule<{ on(event: string, fn: () => void): void }>("node:process")?.on("exit", () => {
@@ -130,8 +137,10 @@ export class WorkerSide implements RuntimeThreads {
   }
 
   ready(): void {
+    this.#shared?.share.begin();
     this.#post({ k: "ready" });
     this.#notifyParent();
+    this.#pump();
   }
 
   #post(message: ToParent, transfer: Transferable[] = []): void {
@@ -152,7 +161,17 @@ export class WorkerSide implements RuntimeThreads {
         this.#incoming.add(message.definitions, message.jobs, message.count);
         break;
       case "abort":
-        this.#abort(message.id, message.reason);
+        if (message.generation !== 0) this.#shared?.abort(message.id, message.generation, message.reason);
+        else this.#abort(message.id, message.reason);
+        break;
+      case "define":
+        for (const definition of message.definitions) this.#knownOf(definition);
+        this.#shared?.startUndefined();
+        break;
+      case "results":
+        this.#shared?.results(message.answers);
+        break;
+      case "wake":
         break;
       case "recall":
         this.#recall(message.count);
@@ -165,6 +184,19 @@ export class WorkerSide implements RuntimeThreads {
         break;
     }
     this.#pump();
+  }
+
+  /** A function whose definition is on the way: looks into the port, where the host can do that at once. */
+  #fetch(key: number): Known | undefined {
+    if (receiveNow === undefined) return undefined;
+    const others: ToWorker[] = [];
+    for (let got = receiveNow(this.#port); got !== undefined; got = receiveNow(this.#port)) {
+      const message = got.message as ToWorker;
+      if (message.k === "define") for (const definition of message.definitions) this.#knownOf(definition);
+      else others.push(message);
+    }
+    if (others.length > 0) microtask(() => others.forEach((message) => this.#receive(message)));
+    return this.#known.get(key);
   }
 
   /** With CLAIM the parent has taken them already, and delivers no more until this is answered. */
@@ -214,10 +246,27 @@ export class WorkerSide implements RuntimeThreads {
       if (!this.#isPumping) this.#schedulePumpLater();
       return;
     }
+    const start = monotonicNow();
+    for (;;) {
+      this.#work();
+      if (this.#isScheduled || !this.#rest()) return;
+      if (monotonicNow() - start >= SLICE) {
+        this.#schedulePumpLater();
+        return;
+      }
+    }
+  }
+
+  /** Starts and drives what there is, for a slice at most. */
+  #work(): void {
+    const scheduler = this.#scheduler;
     this.#isPumping = true;
+    const shared = this.#shared;
+    shared?.share.calls.wakeUp();
     this.#sliceStart = this.#now = monotonicNow();
     this.#hasWork = true;
     for (;;) {
+      shared?.collect();
       scheduler.burst(this.#startSome);
       this.#readClock();
       if (scheduler.isReady) scheduler.drive(Infinity, SLICE);
@@ -232,21 +281,43 @@ export class WorkerSide implements RuntimeThreads {
     this.#flush();
   }
 
+  /**
+   * Nothing is left to start. A worker that has just worked blocks for moments, because a wake of a blocked thread is the quickest; but
+   * not before its event loop has had a turn.
+   *
+   * @returns whether it was woken out of such a nap
+   */
+  #rest(): boolean {
+    const shared = this.#shared;
+    if (shared === undefined) return false;
+    const hasWorked = this.#workedSince;
+    this.#workedSince = false;
+    const mayNap = this.#running === 0 && this.#now - this.#lastWork < LINGER && this.#scheduler.nextTick === Infinity;
+    const rested = shared.sleep(mayNap, mayNap && !hasWorked ? NAP : 0);
+    if (rested === WOKEN) return true;
+    if (rested === AWAKE) this.#schedulePumpLater();
+    return false;
+  }
+
+  /** Since the last turn of the event loop. */
+  #workedSince = false;
   #hasWork = false;
 
   /** Starts jobs until there is something else to do: units to drive, the slice is over, or no more jobs. */
   readonly #startSome = (lent: Scope): void => {
     const scheduler = this.#scheduler;
     for (;;) {
-      const goesOn = this.#startNested(lent) ?? this.#startIncoming(lent);
+      const goesOn = this.#startNested(lent) ?? this.#startIncoming(lent) ?? this.#startShared(lent);
       if (goesOn === undefined) {
         this.#hasWork = false;
         return;
       }
       this.#hasWork = true;
+      this.#lastWork = this.#now;
+      this.#workedSince = true;
       if (this.#timed === 0) {                             // the clock was read
         if (this.#now - this.#sliceStart >= SLICE) return;
-        if (!this.#outbox.isEmpty && this.#now - this.#answeredAt >= ANSWER_DELAY) this.#flush();
+        if ((!this.#outbox.isEmpty || this.#shared?.hasEnded === true) && this.#now - this.#answeredAt >= ANSWER_DELAY) this.#flush();
       }
       if (!goesOn || scheduler.isReady) return;
     }
@@ -279,7 +350,6 @@ export class WorkerSide implements RuntimeThreads {
     this.#started++;
     const { id, args } = incoming;
     const known = this.#knownOf(incoming.definition);
-    this.#timeCallsOf(known);
     if (this.#aborted.size > 0) {
       const reason = this.#aborted.get(id);
       if (reason !== undefined) {
@@ -288,18 +358,30 @@ export class WorkerSide implements RuntimeThreads {
         return true;
       }
     }
+    return this.#begin(id, 0, known, args, lent);
+  }
+
+  /** Compiles the function if need be, and starts it. */
+  #begin(id: number, generation: number, known: Known, args: unknown[], lent: Scope): boolean {
+    this.#timeCallsOf(known);
     let { fn } = known;
     if (fn === undefined) {
       try {
         fn = known.fn = compile(known.definition);
       } catch (error) {
-        this.#outbox.add(id, REJECTED, packError(error), 0);
+        this.#add(id, generation, REJECTED, packError(error), 0);
         return true;
       }
     }
-    if (typeof fn === "function") return this.#begin(id, known, fn, args, lent);
-    this.#beginWhenLoaded(id, known, fn, args);
+    if (typeof fn === "function") return this.#call(id, generation, known, fn, args, lent);
+    this.#callWhenLoaded(id, generation, known, fn, args);
     return true;
+  }
+
+  /** As startIncoming(), a job of a record. */
+  #startShared(lent: Scope): boolean | undefined {
+    if (this.#shared === undefined || (this.#isSerial && this.#running > 0)) return undefined;
+    return this.#shared.start(lent);
   }
 
   #knownOf(definition: Definition): Known {
@@ -324,14 +406,12 @@ export class WorkerSide implements RuntimeThreads {
     }
   }
 
-  #beginWhenLoaded(id: number, known: Known, loading: Promise<Fn>, args: unknown[]): void {
-    const job = new Running(this, id, known, this.#now);
-    this.#jobs.set(id, job);
-    this.#running++;
+  #callWhenLoaded(id: number, generation: number, known: Known, loading: Promise<Fn>, args: unknown[]): void {
+    const job = new Running(this, id, generation, known, this.#now);
+    this.#keep(job);
     const fail = (status: Status, reason: PackedError): void => {
-      this.#jobs.delete(id);
-      this.#running--;
-      this.#outbox.add(id, status, reason, 0);
+      this.#forget(job);
+      this.#add(id, generation, status, reason, 0);
       this.#schedulePump();
     };
     loading.then(
@@ -352,52 +432,70 @@ export class WorkerSide implements RuntimeThreads {
   }
 
   /** The first poll of a job. */
-  #begin(id: number, known: Known, fn: Fn, args: unknown[], lent: Scope): boolean {
+  #call(id: number, generation: number, known: Known, fn: Fn, args: unknown[], lent: Scope): boolean {
     const task = new Task<unknown>(this.#scheduler, callOf(fn, args));
     const goesOn = this.#scheduler.pollFirst(task, lent);
     const isQuick = known.micros >= 0 && known.micros < QUICK_MICROS;
     if (++this.#timed >= TIMED_TOGETHER || !isQuick) this.#readClock();
-    if (task.isFinished) this.#answer(id, known, task.ending(NOBODY) as Outcome, known.micros);
+    if (task.isFinished) this.#answer(id, generation, known, task.ending(NOBODY) as Outcome, known.micros);
     else {
-      const job = new Running(this, id, known, this.#now);
+      const job = new Running(this, id, generation, known, this.#now);
       job.task = task;
-      this.#jobs.set(id, job);
-      this.#running++;
+      this.#keep(job);
       task.ending(job);
     }
     return goesOn;
+  }
+
+  #keep(job: Running): void {
+    this.#running++;
+    if (job.generation !== 0) this.#shared!.running.set(job.id, job);
+    else this.#jobs.set(job.id, job);
+  }
+
+  #forget(job: Running): void {
+    this.#running--;
+    if (job.generation !== 0) this.#shared!.running.delete(job.id);
+    else this.#jobs.delete(job.id);
   }
 
   /** The task of a job has ended: its waker was called. */
   ended(job: Running): void {
     const outcome = job.task!.ending(job);
     if (outcome === PENDING) return;
-    this.#running--;
-    this.#jobs.delete(job.id);
-    this.#answer(job.id, job.known, outcome, this.#isSerial ? (monotonicNow() - job.startedAt) * 1000 : job.known.micros);
+    this.#forget(job);
+    this.#answer(job.id, job.generation, job.known, outcome, this.#isSerial ? (monotonicNow() - job.startedAt) * 1000 : job.known.micros);
     this.#schedulePump();
   }
 
   // ---- answers
 
-  #answer(id: number, { definition }: Known, outcome: Outcome, micros: number): void {
-    const outbox = this.#outbox;
+  #answer(id: number, generation: number, { definition }: Known, outcome: Outcome, micros: number): void {
     if (outcome.status !== "fulfilled") {
-      outbox.add(id, outcome.status === "cancelled" ? CANCELLED : REJECTED, packError(explainFreeVariable(definition, outcome.reason)), micros);
+      this.#add(id, generation, outcome.status === "cancelled" ? CANCELLED : REJECTED, packError(explainFreeVariable(definition, outcome.reason)), micros);
       return;
     }
     const { value } = outcome;
     const type = typeof value;
-    if (type === "function" || type === "symbol") outbox.add(id, REJECTED, packError(notCloneable("the result")), micros);
-    else if (type !== "object" || value === null) outbox.add(id, FULFILLED, value, micros);
+    if (type === "function" || type === "symbol") this.#add(id, generation, REJECTED, packError(notCloneable("the result")), micros);
+    else if (type !== "object" || value === null) this.#add(id, generation, FULFILLED, value, micros);
     else {
       const transfer = takeMoves(value) ?? [];
       const packed = packShared(value, transfer);
-      outbox.add(id, packed === value ? FULFILLED : FULFILLED_SHARED, packed, micros, transfer);
+      this.#add(id, generation, packed === value ? FULFILLED : FULFILLED_SHARED, packed, micros, transfer);
     }
   }
 
+  #add(id: number, generation: number, status: Status, value: unknown, micros: number, transfer?: Transferable[]): void {
+    if (generation === 0) this.#outbox.add(id, status, value, micros, transfer);
+    else this.#shared!.end(id, status, value, transfer);
+  }
+
   #flush(): void {
+    if (this.#shared?.flush() === true) {
+      this.#answeredAt = monotonicNow();
+      this.#notifyParent();
+    }
     if (this.#outbox.isEmpty && this.#started === this.#startedTold) return;
     this.#answeredAt = monotonicNow();
     this.#startedTold = this.#started;
@@ -408,6 +506,10 @@ export class WorkerSide implements RuntimeThreads {
   // ---- spawned in here
 
   spawn(task: Task<unknown>, sendable: SendableFunction, args: unknown[]): void {
+    if (this.#sharesJobs && this.#shared?.spawn(task, sendable, args) === true) {
+      this.#schedulePump();
+      return;
+    }
     const taken = takeArgs(args);
     const nested: Nested = { task, sendable, taken };
     this.#scheduler.admit(task);
@@ -421,7 +523,7 @@ export class WorkerSide implements RuntimeThreads {
   }
 
   #hungryNow(): number {
-    return this.#control === undefined ? this.#hungry : (this.#control[HUNGRY] as number);
+    return this.#shared === undefined ? this.#hungry : this.#shared.share.calls.sleepers();
   }
 
   /** Undefined when there is none; false when the burst must end, so that it is driven. */
@@ -542,7 +644,7 @@ class Offered implements RemoteBody {
   }
 
   abort(reason: Error): boolean {
-    this.#post({ k: "abort", id: this.#id, reason: packError(reason) });
+    this.#post({ k: "abort", id: this.#id, generation: 0, reason: packError(reason) });
     return false;
   }
 

@@ -6,19 +6,19 @@
 //   jobs     [id, definition, count, ...args]*     count < 0: -count - 1 arguments, some of which are shared primitives
 //   answers  [id, status, value, micros]*          status as in `Status`; micros: what it held the worker for
 //
-// With shared memory each link has control words besides. CLAIM makes unstarted jobs take-back-able:
+// With shared memory small jobs take another way altogether (shared-jobs.ts); what follows is for those that do not fit there.
+// Each link has control words. CLAIM makes unstarted jobs take-back-able:
 //
 //   CLAIM   u32  [ tail : u16 | head : u16 ]   head: started so far, the worker moves it; tail: delivered so far, the
 //                                              parent moves it, also back. head == tail: nothing may be started.
 //                                              Both compare-and-swap the whole word, so a job is either started or taken back.
 //   DEAD    u32  1 once a worker of Node has exited: for a parent that is parked and sees no event
-//   HUNGRY  u32  workers of this pool that have nothing to do; the parent stores, workers look before they keep a job
 
 import type { PackedError } from "./errors-wire.ts";
+import type { ShareState } from "./share.ts";
 
 export const CLAIM = 0;
-export const HUNGRY = 1;
-export const DEAD = 2;
+export const DEAD = 1;
 export const CONTROL_WORDS = 16;
 
 /** Numbers before the values of a run of jobs, and of answers. */
@@ -63,6 +63,13 @@ export interface StartMessage {
   /** Who lives, and which number this worker has (family.ts). */
   readonly family: Int32Array | undefined;
   readonly member: number;
+  /** The memory that the pool's threads share work in, and which of them this is. */
+  readonly share: ShareState | undefined;
+  readonly thread: number;
+  /** Functions this worker defines have numbers from here on, in every thread of the pool. */
+  readonly firstDefinition: number;
+  /** What the pool's threads have defined so far. */
+  readonly definitions: Definition[] | undefined;
   /** A JavaScript or Wasm module whose exports can be called by name. */
   readonly module: ArrayBuffer | undefined;
 }
@@ -72,9 +79,14 @@ export type WorkerOrigin = { readonly kind: "url"; readonly url: string } | { re
 /** Parent to worker. */
 export type ToWorker =
   | { readonly k: "jobs"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[]; readonly count: number }
-  | { readonly k: "abort"; readonly id: number; readonly reason: PackedError }
+  /** `generation` is 0 for a job that was delivered, else that of the record `id`. */
+  | { readonly k: "abort"; readonly id: number; readonly generation: number; readonly reason: PackedError }
   | { readonly k: "recall"; readonly count: number }
   | { readonly k: "hungry"; readonly count: number }
+  | { readonly k: "define"; readonly definitions: Definition[] }
+  /** Outcomes of jobs in records that do not fit into them. */
+  | { readonly k: "results"; readonly answers: unknown[] }
+  | { readonly k: "wake" }
   | { readonly k: "answers"; readonly answers: unknown[] };
 
 /** Worker to parent. */
@@ -83,4 +95,8 @@ export type ToParent =
   | { readonly k: "answers"; readonly answers: unknown[]; readonly started: number }
   | { readonly k: "recalled"; readonly ids: number[] }
   | { readonly k: "offer"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[] }
-  | { readonly k: "abort"; readonly id: number; readonly reason: PackedError };
+  | { readonly k: "abort"; readonly id: number; readonly generation: number; readonly reason: PackedError }
+  | { readonly k: "define"; readonly definitions: Definition[] }
+  | { readonly k: "results"; readonly to: number; readonly answers: unknown[] }
+  /** Where a thread cannot wake another by a word: the parent does it by a message. */
+  | { readonly k: "wake"; readonly thread: number };

@@ -1,0 +1,238 @@
+// The owner's end of shared memory: small jobs go into records that any worker may take, and come back by the mailbox.
+//
+//   deliver -> record, its number in `#numbers` --flush--> injector --> a worker ... --> mailbox --collect--> settled
+//
+// This thread cannot block, so it dozes: while its state word says ASLEEP a worker that posts something wakes it, once
+// for all that comes until it has looked.
+
+import { ASLEEP, ENDED, FREE, RUNNING_JOBS, SCRATCH_CAPACITY } from "../../assembly/pool-layout.ts";
+import type { Job, JobPlace } from "./job.ts";
+import type { PackedError } from "./errors-wire.ts";
+import { readOne } from "./inline.ts";
+import { noteReceived } from "./parking.ts";
+import { canDoze, Doze, Share, type ShareState } from "./share.ts";
+import { ANSWER_HEADER, type Definition, REJECTED, type Status, type ToWorker } from "./wire.ts";
+
+/** The pool, as seen from here. */
+export interface SharedJobsOwner {
+  /** Sends a message to the worker in this place, if it lives. */
+  tell(thread: number, message: ToWorker): void;
+  tellAll(message: ToWorker, but?: number): void;
+  scheduleDispatch(): void;
+  /** A worker has ended a job. */
+  worked(): void;
+  /** Dispatches again after a moment. */
+  lookAgain(ms: number): void;
+}
+
+export class SharedJobs implements JobPlace {
+  readonly state: ShareState;
+  readonly share: Share;
+  readonly #pool: SharedJobsOwner;
+  readonly #doze: Doze;
+  readonly #jobs: (Job | undefined)[] = [];
+  #numbers: number[] = [];
+  /** Functions that workers know, for those that start later. */
+  readonly #defined: Definition[] = [];
+  readonly #isDefined = new Set<number>();
+  /** Jobs in records. */
+  size = 0;
+
+  constructor(state: ShareState, pool: SharedJobsOwner) {
+    this.state = state;
+    this.#pool = pool;
+    this.share = new Share(state, 0);
+    this.share.begin();
+    this.#doze = new Doze(this.share, () => {
+      noteReceived();
+      this.look();
+    });
+  }
+
+  #slot(record: number): number {
+    return record & ((1 << this.share.slotBits) - 1);
+  }
+
+  // ---- out
+
+  /** Puts a job into a record. False when there is none, or the job does not fit in. */
+  deliver(job: Job): boolean {
+    const { definition } = job.sendable;
+    const record = this.share.fill(definition.id, job.args);
+    if (record < 0) return false;
+    if (!this.#isDefined.has(definition.id)) {
+      this.#isDefined.add(definition.id);
+      this.define([definition]);
+    }
+    job.id = record;
+    job.place = this;
+    this.#jobs[this.#slot(record)] = job;
+    this.#numbers.push(record);
+    this.size++;
+    return true;
+  }
+
+  /** Lets every worker know a function, now or when it starts. */
+  define(definitions: Definition[], from?: number): void {
+    this.#defined.push(...definitions);
+    this.#pool.tellAll({ k: "define", definitions }, from);
+  }
+
+  /** For a worker that starts. */
+  get defined(): Definition[] {
+    return this.#defined;
+  }
+
+  /**
+   * Queues what was delivered, and wakes a worker.
+   *
+   * @param reserved so many are held back: a quick first worker would leave nothing to those that are about to be ready
+   * @returns how many are held back
+   */
+  flush(reserved: number): number {
+    const numbers = this.#numbers;
+    const end = numbers.length - reserved;
+    if (end > 0) {
+      const { share } = this;
+      const { i32, scratch, calls } = share;
+      let from = 0;
+      while (from < end) {
+        const count = Math.min(SCRATCH_CAPACITY, end - from);
+        for (let i = 0; i < count; i++) i32[scratch + i] = numbers[from + i] as number;
+        if (calls.inject(count) === 0) {                   // somebody holds it, and may have died: not waited for here
+          this.#pool.lookAgain(1);
+          break;
+        }
+        from += count;
+      }
+      if (from === numbers.length) this.#numbers = [];
+      else numbers.splice(0, from);
+      if (from > 0) this.wakeOne();
+    }
+    this.listen();
+    return this.#numbers.length;
+  }
+
+  wakeOne(): void {
+    const woken = this.share.calls.wakeOne();
+    if (woken > 0 && !canDoze) this.#pool.tell(woken, { k: "wake" });
+  }
+
+  /** Sees to it that this thread is woken when something comes back. */
+  listen(): void {
+    while (this.size > 0) {
+      if (this.share.calls.fallAsleep() === 1) {
+        this.#doze.begin(ASLEEP);
+        return;
+      }
+      if (!this.collect()) return;
+    }
+  }
+
+  /** Takes what has come back, and goes on. */
+  look(): void {
+    this.share.calls.wakeUp();
+    this.collect();
+    this.#pool.scheduleDispatch();
+    this.listen();
+  }
+
+  // ---- back
+
+  collect(): boolean {
+    return this.share.collect(this.#take);
+  }
+
+  readonly #take = (record: number): void => {
+    const { share } = this;
+    const state = share.stateOf(record);
+    if (state === ENDED) this.#ended(record, share.detailOf(record) as Status, readOne(share, share.at(record)));
+    else if (state === FREE) share.release(record);        // it was cancelled before it started
+  };
+
+  #ended(record: number, status: Status, value: unknown): void {
+    const slot = this.#slot(record);
+    const job = this.#jobs[slot];
+    this.#jobs[slot] = undefined;
+    this.share.release(record);
+    if (job === undefined) return;
+    this.size--;
+    this.#pool.worked();
+    job.settle(status, value);
+  }
+
+  /** Outcomes that do not fit into a record. */
+  results(answers: unknown[]): void {
+    for (let at = 0; at < answers.length; ) {
+      const [status, , first, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
+      at += ANSWER_HEADER;
+      for (let i = 0; i < count; i++) this.#ended(first + i, status, answers[at++]);
+    }
+  }
+
+  // ---- aborts and deaths
+
+  abort(job: Job, reason: PackedError): boolean {
+    const { share } = this;
+    const record = job.id;
+    if (share.calls.cancel(record) === 1) {
+      this.#jobs[this.#slot(record)] = undefined;
+      this.size--;
+      return true;
+    }
+    this.relayAbort(record, share.generationOf(record), reason);
+    return false;
+  }
+
+  /** To whichever worker has started it. */
+  relayAbort(record: number, generation: number, reason: PackedError): void {
+    this.#pool.tell(this.share.detailOf(record), { k: "abort", id: record, generation, reason });
+  }
+
+  answer(): void {}
+
+  /** The worker in this place has died, and touches the memory no more. */
+  bury(thread: number, reason: PackedError): void {
+    const { share } = this;
+    const retry = share.calls.bury(thread) === 0;
+    this.collect();
+    for (const job of [...this.#jobs]) {
+      if (job === undefined) continue;
+      if (share.isStartedBy(job.id, thread)) this.#ended(job.id, REJECTED, reason);
+      else if (share.stateOf(job.id) === ENDED) this.#take(job.id);
+    }
+    const end = this.state.threads << share.slotBits;
+    for (let record = 1 << share.slotBits; record < end; record++) {
+      if (share.isStartedBy(record, thread)) this.#pool.tell(share.ownerOf(record), { k: "results", answers: [REJECTED, 0, record, 1, reason] });
+    }
+    this.wakeOne();
+    if (retry) setTimeout(() => this.bury(thread, reason), 1);
+    this.listen();
+  }
+
+  /** Whether the worker runs a job, or serves its event loop. */
+  isBusy(thread: number): boolean {
+    return this.share.i32[this.share.calls.stateAt(thread) >> 2] === RUNNING_JOBS;
+  }
+
+  /** Whether the worker has started anything. */
+  hasWorked(thread: number): boolean {
+    return this.share.doneBy(thread) > 0 || this.startedBy(thread) > 0;
+  }
+
+  /** Jobs it has started, this thread's and other workers'. */
+  startedBy(thread: number): number {
+    let count = 0;
+    const end = this.state.threads << this.share.slotBits;
+    for (let record = 0; record < end; record++) if (this.share.isStartedBy(record, thread)) count++;
+    return count;
+  }
+
+  /** Jobs that are left, which are nobody's from now on. */
+  takeAll(): Job[] {
+    const jobs = this.#jobs.filter((job) => job !== undefined);
+    this.#jobs.fill(undefined);
+    this.size = 0;
+    return jobs;
+  }
+}

@@ -1,0 +1,284 @@
+// A worker's end of shared memory: jobs it takes from the queues, jobs it spawns into its own, and what comes back to it.
+//
+// A job it has spawned and takes itself is an ordinary task again, with its own function and no way through a clone. One that
+// another worker has taken comes back by the mailbox, or by a message when its outcome does not fit into the record.
+
+import { ASLEEP, ENDED, FREE } from "../../assembly/pool-layout.ts";
+import type { CurrentThread } from "../scheduler/current-thread.ts";
+import type { Scope } from "../task/scope.ts";
+import { callOf, type RemoteBody, type Task } from "../task/task.ts";
+import { packError, type PackedError, unpackError } from "./errors-wire.ts";
+import { readOne } from "./inline.ts";
+import { settleTask } from "./job.ts";
+import type { Fn, Known } from "./known.ts";
+import { Outbox, type Post } from "./outbox.ts";
+import type { SendableFunction } from "./sendable.ts";
+import { canDoze, Doze, Share, type ShareState } from "./share.ts";
+import { ANSWER_HEADER, FULFILLED, type Status } from "./wire.ts";
+
+/** The worker around it. */
+interface Side {
+  readonly post: Post;
+  /** Starts a job of a record. False when the burst must end. */
+  begin(record: number, known: Known, args: unknown[], lent: Scope): boolean;
+  knownOf(key: number): Known | undefined;
+  compileNested(sendable: SendableFunction): Fn;
+  pump(): void;
+}
+
+/** Where another thread cannot wake this one by a word, it looks by itself, after so many ms. */
+const LOOK_INTERVAL = 2;
+
+/** Functions of this worker that others may come to know; see DEFINITIONS_EACH in link.ts. */
+const MAX_DEFINITIONS = 1 << 14;
+
+// What sleep() comes to.
+export const ASLEEP_NOW = 0;
+export const AWAKE = 1;
+export const WOKEN = 2;
+
+/** A task of this worker that waits in its queue, or runs in another one. */
+class Spawned implements RemoteBody {
+  readonly work: SharedWork;
+  readonly record: number;
+  readonly task: Task<unknown>;
+  readonly sendable: SendableFunction;
+  /** Undefined when they are in the record only: an array may have changed since. */
+  readonly args: unknown[] | undefined;
+
+  constructor(work: SharedWork, record: number, task: Task<unknown>, sendable: SendableFunction, args: unknown[] | undefined) {
+    this.work = work;
+    this.record = record;
+    this.task = task;
+    this.sendable = sendable;
+    this.args = args;
+  }
+
+  abort(reason: Error): boolean {
+    return this.work.abortSpawned(this, packError(reason));
+  }
+
+  abandon(): void {
+    this.work.giveUp(this);
+  }
+
+  describe(): string {
+    return "another worker";
+  }
+}
+
+export class SharedWork {
+  readonly share: Share;
+  /** Jobs of records that have started here and not ended, by record. */
+  readonly running = new Map<number, { readonly generation: number; task: Task<unknown> | undefined; reason: PackedError | undefined }>();
+  readonly #side: Side;
+  readonly #scheduler: CurrentThread;
+  readonly #doze: Doze;
+  readonly #spawned: (Spawned | undefined)[] = [];
+  readonly #keys = new Map<SendableFunction, number>();
+  readonly #lastKey: number;
+  #nextKey: number;
+  /** Records whose function is not known yet: its definition is on the way. */
+  #undefined: { record: number; reason: PackedError | undefined }[] = [];
+  #ready: { record: number; reason: PackedError | undefined }[] = [];
+  /** Ended and not sent back, by owner. */
+  readonly #ended: number[][] = [];
+  readonly #outboxes: (Outbox | undefined)[] = [];
+  hasEnded = false;
+
+  constructor(state: ShareState, thread: number, firstKey: number, scheduler: CurrentThread, side: Side) {
+    this.share = new Share(state, thread);
+    this.#scheduler = scheduler;
+    this.#side = side;
+    this.#nextKey = firstKey;
+    this.#lastKey = firstKey + MAX_DEFINITIONS;
+    this.#doze = new Doze(this.share, () => side.pump());
+  }
+
+  #slot(record: number): number {
+    return record & ((1 << this.share.slotBits) - 1);
+  }
+
+  // ---- spawning
+
+  /** Queues a task of this worker where all can take it. False when it does not fit into a record, or none is free. */
+  spawn(task: Task<unknown>, sendable: SendableFunction, args: unknown[]): boolean {
+    const { share } = this;
+    const key = this.#keys.get(sendable) ?? this.#define(sendable);
+    if (key < 0) return false;
+    const record = share.fill(key, args);
+    if (record < 0) return false;
+    const isPrimitive = args.every((arg) => typeof arg !== "object");
+    const spawned = new Spawned(this, record, task, sendable, isPrimitive ? args : undefined);
+    task.ofRemote(spawned);
+    this.#scheduler.admit(task);
+    this.#spawned[this.#slot(record)] = spawned;
+    if (share.calls.push(record) === 0) this.#ready.push({ record, reason: undefined });     // every queue is full: only a death can do that
+    this.#woke(share.calls.wakeOne());
+    return true;
+  }
+
+  #define(sendable: SendableFunction): number {
+    if (this.#nextKey === this.#lastKey) return -1;
+    const key = this.#nextKey++;
+    this.#keys.set(sendable, key);
+    this.#side.post({ k: "define", definitions: [{ ...sendable.definition, id: key }] });
+    return key;
+  }
+
+  #woke(thread: number): void {
+    if (thread > 0 && !canDoze) this.#side.post({ k: "wake", thread });
+  }
+
+  // ---- starting
+
+  /** Starts a job. Undefined when there is none; false when the burst must end. */
+  start(lent: Scope): boolean | undefined {
+    const { share } = this;
+    const ready = this.#ready.pop();
+    const record = ready?.record ?? share.calls.next();
+    if (record < 0) return undefined;
+    if (share.ownerOf(record) === share.thread) return this.#startOwn(record, lent);
+    const known = this.#side.knownOf(share.definitionOf(record));
+    if (known === undefined) {
+      this.#undefined.push({ record, reason: undefined });
+      return true;
+    }
+    const goesOn = this.#side.begin(record, known, share.argsOf(record), lent);
+    if (ready?.reason !== undefined) this.running.get(record)?.task?.abort(unpackError(ready.reason));
+    return goesOn;
+  }
+
+  #startOwn(record: number, lent: Scope): boolean {
+    const { share } = this;
+    const slot = this.#slot(record);
+    const spawned = this.#spawned[slot];
+    this.#spawned[slot] = undefined;
+    const args = spawned?.args ?? share.argsOf(record);
+    share.release(record);
+    if (spawned === undefined || spawned.task.isFinished) return true;
+    const { task, sendable } = spawned;
+    task.ofCall(callOf(this.#side.compileNested(sendable), args));
+    return task.isAborting || this.#scheduler.pollFirst(task, lent);           // the abort has queued it
+  }
+
+  /** Definitions have come. */
+  startUndefined(): void {
+    const waiting = this.#undefined;
+    this.#undefined = [];
+    for (const job of waiting) {
+      if (this.#side.knownOf(this.share.definitionOf(job.record)) === undefined) this.#undefined.push(job);
+      else this.#ready.push(job);
+    }
+  }
+
+  abort(record: number, generation: number, reason: PackedError): void {
+    if (this.share.generationOf(record) !== generation) return;
+    const job = this.running.get(record);
+    const waiting = this.#undefined.find((one) => one.record === record) ?? this.#ready.find((one) => one.record === record);
+    if (waiting !== undefined) waiting.reason = reason;
+    else if (job === undefined || job.generation !== generation) return;
+    else if (job.task === undefined) job.reason = reason;
+    else job.task.abort(unpackError(reason));
+  }
+
+  // ---- ending
+
+  /** Sends an outcome back, with others. */
+  end(record: number, status: Status, value: unknown, transfer: Transferable[] | undefined): void {
+    const { share } = this;
+    const owner = share.ownerOf(record);
+    share.countDone();
+    this.hasEnded = true;
+    if (status === FULFILLED && (transfer === undefined || transfer.length === 0) && share.end(record, status, value)) {
+      (this.#ended[owner] ??= []).push(record);
+      return;
+    }
+    let outbox = this.#outboxes[owner];
+    if (outbox === undefined) {
+      outbox = this.#outboxes[owner] = new Outbox((message, list) => this.#side.post({ k: "results", to: owner, answers: (message as { answers: unknown[] }).answers }, list));
+    }
+    outbox.add(record, status, value, 0, transfer);
+  }
+
+  /** False when there is nothing to send. */
+  flush(): boolean {
+    if (!this.hasEnded) return false;
+    this.hasEnded = false;
+    for (const [owner, records] of this.#ended.entries()) {
+      if (records === undefined || records.length === 0) continue;
+      if (this.share.post(owner, records)) this.#wokeOwner(owner);
+      records.length = 0;
+    }
+    for (const outbox of this.#outboxes) if (outbox?.isEmpty === false) outbox.flush(0);
+    return true;
+  }
+
+  #wokeOwner(owner: number): void {
+    if (!canDoze) this.#side.post({ k: "wake", thread: owner });
+  }
+
+  // ---- what comes back
+
+  collect(): void {
+    this.share.collect(this.#take);
+  }
+
+  readonly #take = (record: number): void => {
+    const { share } = this;
+    const state = share.stateOf(record);
+    if (state === ENDED) this.#settle(record, share.detailOf(record) as Status, readOne(share, share.at(record)));
+    else if (state === FREE) share.release(record);
+  };
+
+  #settle(record: number, status: Status, value: unknown): void {
+    const slot = this.#slot(record);
+    const spawned = this.#spawned[slot];
+    this.#spawned[slot] = undefined;
+    this.share.release(record);
+    if (spawned !== undefined) settleTask(spawned.task, status, value);
+  }
+
+  /** Outcomes that did not fit into their records. */
+  results(answers: unknown[]): void {
+    for (let at = 0; at < answers.length; ) {
+      const [status, , first, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
+      at += ANSWER_HEADER;
+      for (let i = 0; i < count; i++) this.#settle(first + i, status, answers[at++]);
+    }
+  }
+
+  abortSpawned(spawned: Spawned, reason: PackedError): boolean {
+    const { share } = this;
+    if (share.calls.cancel(spawned.record) === 1) {
+      this.giveUp(spawned);
+      return true;
+    }
+    this.#side.post({ k: "abort", id: spawned.record, generation: share.generationOf(spawned.record), reason });
+    return false;
+  }
+
+  /** Nobody waits for it any more. */
+  giveUp(spawned: Spawned): void {
+    const slot = this.#slot(spawned.record);
+    if (this.#spawned[slot] === spawned) this.#spawned[slot] = undefined;
+  }
+
+  // ---- sleeping
+
+  /**
+   * Sleeps, unless there is something to do.
+   *
+   * @param lingers look again in a turn of the event loop, whoever wakes it
+   * @param napMs block for so long at most
+   */
+  sleep(lingers: boolean, napMs: number): typeof ASLEEP_NOW | typeof AWAKE | typeof WOKEN {
+    const { calls } = this.share;
+    if (lingers && napMs === 0) return AWAKE;
+    if (calls.fallAsleep() === 0) return AWAKE;
+    if (napMs > 0) return calls.sleep(napMs) === 0 ? WOKEN : AWAKE;
+    this.#doze.begin(ASLEEP);
+    if (!canDoze) setTimeout(() => this.#side.pump(), LOOK_INTERVAL);
+    return ASLEEP_NOW;
+  }
+}
