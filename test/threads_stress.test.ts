@@ -85,7 +85,7 @@ describe.each(transports)(`a runtime whose workers are killed at random (%s), TO
 
   test("every job ends: with its own value, or because its worker died; spawned ones too", async () => {
     const workers: NodeWorker[] = [];
-    const entry = new URL("../dist/worker.js", import.meta.url);
+    const entry = new URL("../dist/tokiwa-worker.js", import.meta.url);
     const runtime = multi({
       workerThreads: 2,
       transport,
