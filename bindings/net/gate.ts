@@ -6,8 +6,9 @@
 // when all callbacks of this turn are through, the others find it scheduled, and it polls all
 // that became ready. A drive for each callback cost 10 % of an echo's time (bench/net).
 //
-// One operation waits at a time, as `&mut self` makes it in Tokio: a second one is an error,
-// since neither could know which bytes it will get. Whoever waits counts in its scheduler's
+// One operation waits at a time where it is `&mut self` in Tokio: a second one is an error, since neither could know
+// which bytes it will get. Where it is `&self` there (accept, datagrams), callers leave out `enter()`, and all who wait
+// are woken together: one gets what came, the others wait again. Whoever waits counts in its scheduler's
 // `hostPending` (blockOn then says that it cannot wait here) and keeps the process alive.
 //
 // There is no slab of readiness bits in the core: each event arrives as a JavaScript callback that has found
@@ -20,10 +21,18 @@ import { context, type Reactor, type Waker } from "../future.ts";
 import { followsPoll } from "../host.ts";
 import { hold, letGo } from "./keep-alive.ts";
 
+/** Who waits beside the first one. */
+interface Beside {
+  readonly operation: object;
+  readonly reactor: Reactor | null;
+  waker: Waker;
+}
+
 export class Gate {
   #operation: object | null = null;
   #waker: Waker | null = null;
   #reactor: Reactor | null = null;
+  #others: Beside[] | null = null;
   /** Only the host can open it (a socket); false for pipes in memory. */
   readonly #isHost: boolean;
 
@@ -52,8 +61,31 @@ export class Gate {
         if (this.#reactor !== null) this.#reactor.hostPending++;
         hold();
       }
+    } else if (this.#operation !== operation) {
+      this.#waitBeside(operation, waker);
+      return;
     }
     this.#waker = waker;
+  }
+
+  #waitBeside(operation: object, waker: Waker): void {
+    this.#others ??= [];
+    const known = this.#others.find((one) => one.operation === operation);
+    if (known !== undefined) {
+      known.waker = waker;
+      return;
+    }
+    const { reactor } = context;
+    this.#others.push({ operation, waker, reactor });
+    if (!this.#isHost) return;
+    if (reactor !== null) reactor.hostPending++;
+    hold();
+  }
+
+  #leaveBeside({ reactor }: Beside): void {
+    if (!this.#isHost) return;
+    if (reactor !== null) reactor.hostPending--;
+    letGo();
   }
 
   /**
@@ -63,6 +95,7 @@ export class Gate {
    *   not go on before the microtasks have run
    */
   open(isBurst = true): void {
+    if (this.#others !== null) this.#openBeside(this.#others);
     const waker = this.#waker;
     if (waker === null) return;
     this.#leave();
@@ -76,9 +109,17 @@ export class Gate {
     context.isBurst = before;
   }
 
+  #openBeside(others: Beside[]): void {
+    this.#others = null;
+    for (const one of others) this.#leaveBeside(one);
+    for (const { waker } of others) waker.wake();
+  }
+
   /** The operation was dropped, or is through. */
   forget(operation: object): void {
     if (this.#operation === operation) this.#leave();
+    const at = this.#others?.findIndex((one) => one.operation === operation) ?? -1;
+    if (at >= 0) this.#leaveBeside((this.#others as Beside[]).splice(at, 1)[0] as Beside);
   }
 
   #leave(): void {

@@ -199,9 +199,9 @@ export class HandleEndpoint extends HostEndpoint {
   }
 
   written(status: number, bytes: number): void {
-    this.unsent -= bytes;
     if (status < 0) this.#failed(status, "write");
-    else this.writeGate.open();
+    this.unsent -= bytes;
+    this.writeGate.open();
   }
 
   ended(status: number): void {
@@ -221,7 +221,7 @@ export class HandleEndpoint extends HostEndpoint {
 
   #failed(status: number, call: string): void {
     if (this.isGone) return;
-    this.failure ??= systemError(status, call);
+    this.fail(systemError(status, call));
     this.destroy();
     this.openGates();
   }

@@ -44,6 +44,8 @@ export abstract class HostEndpoint implements Endpoint {
   protected isClosed = false;
   protected isShut = false;
   protected hasFinished = false;
+  /** Something written was not sent when the connection failed. */
+  protected hasLost = false;
   /** Called once when the host's socket is gone. */
   protected onGone: (() => void) | undefined = undefined;
   /** See `setLinger()`. */
@@ -99,6 +101,13 @@ export abstract class HostEndpoint implements Endpoint {
 
   /** The end came, and everything before it has been read. */
   protected drained(): void {}
+
+  /** The connection is gone; the first reason stays. */
+  protected fail(error: Error): void {
+    if (this.failure !== undefined) return;
+    this.failure = error;
+    this.hasLost = this.unsent > 0;
+  }
 
   protected openGates(): void {
     this.readGate.open();
@@ -198,9 +207,10 @@ export abstract class HostEndpoint implements Endpoint {
 
   put(bytes: Uint8Array, at: number): number {
     this.#checkWritable();
-    if (this.unsent >= WRITE_LIMIT) return NOTHING;
     const count = Math.min(bytes.length - at, MAX_WRITE);
-    if (count > 0) this.send(bytes.slice(at, at + count));
+    if (count === 0) return 0;
+    if (this.unsent >= WRITE_LIMIT) return NOTHING;
+    this.send(bytes.slice(at, at + count));
     return count;
   }
 
@@ -226,8 +236,9 @@ export abstract class HostEndpoint implements Endpoint {
 
   isFinished(): boolean {
     if (this.hasFinished || this.isClosed) return true;
-    if (this.failure !== undefined) throw this.failure;
-    return false;
+    if (this.failure === undefined) return false;
+    if (this.hasLost) throw this.failure;
+    return true;                                           // a connection that is gone needs no end (ENOTCONN is none in Tokio)
   }
 
   // ---- the end

@@ -155,7 +155,6 @@ export class Accept<S extends Stream> extends Operation<S> {
   poll(waker: Waker): S | typeof PENDING {
     if (!proceed(waker)) return PENDING;
     const acceptor = this.#acceptor;
-    acceptor.gate.enter(this, "accept");
     const stream = acceptor.take();
     if (stream !== undefined) return stream;
     acceptor.gate.wait(this, waker);

@@ -82,7 +82,7 @@ export class SocketEndpoint extends HostEndpoint {
   }
 
   failed(error: Error): void {
-    this.failure ??= error;
+    this.fail(error);
     this.openGates();
   }
 

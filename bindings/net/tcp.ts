@@ -137,7 +137,7 @@ export class TcpListener implements AsyncIterable<TcpStream>, Disposable {
   }
 
   /**
-   * The next connection. Cancel safe: dropping it loses none. Connections that fail before they are accepted,
+   * The next connection. Several tasks may wait for one. Cancel safe: dropping it loses none. Connections that fail before they are accepted,
    * for want of descriptors too, are passed over.
    *
    * @throws {TokiwaError} `TOKIWA_CLOSED` after `close()`

@@ -300,7 +300,6 @@ class UdpRecv<T> extends Operation<T> {
     if (into === undefined) completed();
     if (!proceed(waker)) return PENDING;
     const { gate } = this.#socket;
-    gate.enter(this, "receive");
     const datagram = this.#socket.take();
     if (datagram === NOTHING) {
       gate.wait(this, waker);
