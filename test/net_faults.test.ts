@@ -14,7 +14,7 @@ describe.each(ORIGINS)("a stream that was %s", (origin) => {
     expect((await read).code).toBe("ECONNRESET");
     expect((await errorOf(stream.read(new Uint8Array(1)))).code).toBe("ECONNRESET");
     expect((await errorOf(stream.write(bytes("x")))).code).toBe("ECONNRESET");
-    expect((await errorOf(stream.shutdown())).code).toBe("ECONNRESET");
+    await stream.shutdown();                               // there is nothing left to end
     stream.close();
   });
 

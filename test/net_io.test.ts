@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { type Future, future, PENDING, Runtime, select, sleep, spawn, TokiwaError } from "tokiwa";
+import { type Future, future, lazy, PENDING, Runtime, select, sleep, spawn, TokiwaError, yieldNow } from "tokiwa";
 import { task } from "tokiwa/testing";
 import {
-  BufReader, BufWriter, copy, copyBidirectional, duplex, FramedReader, FramedWriter, lengthDelimited, linesCodec, type Reader, WebReader, webReadable, webWritable, WebWriter, type Writer,
+  BufReader, BufWriter, copy, copyBidirectional, duplex, FramedReader, FramedWriter, lengthDelimited, linesCodec, type Reader, type TcpStream, WebReader, webReadable, webWritable, WebWriter, type Writer,
 } from "tokiwa/net";
-import { bytes, errorOf, text } from "./support/net.ts";
+import { bytes, errorOf, tcpPair, text } from "./support/net.ts";
+
+const ready = <T,>(value: T): Future<T> => future(() => value);
 
 /** A reader over given pieces; one `null` makes it pending for a turn. */
 function readerOf(...pieces: (string | Uint8Array | null)[]): Reader {
@@ -81,6 +83,27 @@ describe("duplex()", () => {
       yield* a.shutdown();
     });
     expect(Buffer.compare(await spawn(b.readToEnd()), sent)).toBe(0);
+  });
+
+  test("nothing to write is written at once to a full pipe, and fails when the other end is closed", async () => {
+    const [a, b] = duplex(1);
+    await a.writeAll(bytes("x"));
+    expect(task(a.write(bytes(""))).poll()).toBe(0);
+    b.close();
+    expect((await errorOf(a.write(bytes("")))).code).toBe("TOKIWA_CLOSED");
+  });
+
+  test("a loop over a pipe that is always ready lets other tasks run", async () => {
+    const [a, b] = duplex(8192);
+    const loop = lazy(function* () {
+      const buffer = new Uint8Array(4096);
+      for (;;) {
+        yield* a.writeAll(buffer);
+        yield* b.read(buffer);
+      }
+    });
+    const { name } = await spawn(select({ loop, other: yieldNow() }, { biased: true }));
+    expect(name).toBe("other");
   });
 
   test("two tasks that wait for each other are a deadlock that is named", () => {
@@ -162,6 +185,16 @@ describe("BufReader", () => {
     expect((await errorOf(reader.readExact(into))).code).toBe("TOKIWA_UNEXPECTED_EOF");
   });
 
+  test("what came before an error stays there to be read", async () => {
+    let reads = 0;
+    const reader = new BufReader({
+      read: (into) => (reads++ === 0 ? (into.set(bytes("Hello \xffWor")), ready(bytes("Hello \xffWor").length)) : (Promise.reject(new Error("the world has no end")) as unknown as Future<number>)),
+    });
+    expect((await errorOf(reader.readUntil(35))).message).toBe("the world has no end");
+    const into = new Uint8Array(32);
+    expect(text(into.subarray(0, await reader.read(into)))).toBe("Hello \xffWor");
+  });
+
   test("what the inner reader throws comes through, also when it throws at once", async () => {
     const failing: Reader = {
       read() {
@@ -186,7 +219,6 @@ describe("BufReader", () => {
 /** A writer that remembers each write, and takes at most `most` bytes of it. */
 function recorder(most = Infinity): Writer & { readonly writes: string[]; flushes: number; isShut: boolean } {
   const writes: string[] = [];
-  const ready = <T,>(value: T): Future<T> => future(() => value);
   return {
     writes,
     flushes: 0,
@@ -296,6 +328,74 @@ describe("copy()", () => {
     await serving;
     expect(await copying).toEqual([5, 7]);
   });
+
+  test("copy() of a reader that never waits lets other tasks run", async () => {
+    const endless: Reader = { read: (into) => ready(into.length) };
+    const { name } = await spawn(select({ copy: copy(endless, recorder()), other: yieldNow() }, { biased: true }));
+    expect(name).toBe("other");
+  });
+
+  describe.each(["there", "back"])("copyBidirectional(), %s", (direction) => {
+    /** Two ends with a copy between them, its arguments in either order. */
+    async function joined(): Promise<[a: TcpStream, b: TcpStream, counts: PromiseLike<[number, number]>]> {
+      const [a, a1] = await tcpPair();
+      const [b, b1] = await tcpPair();
+      const isThere = direction === "there";
+      const copying = spawn(isThere ? copyBidirectional(a1, b1) : copyBidirectional(b1, a1));
+      const counts = copying.then(([first, second]): [number, number] => {
+        a1.close();
+        b1.close();
+        return isThere ? [first, second] : [second, first];
+      });
+      return [a, b, counts];
+    }
+
+    test("one way goes on after the other has ended", async () => {
+      const [a, b, counts] = await joined();
+      await a.shutdown();
+      expect(await b.read(new Uint8Array(1))).toBe(0);
+      await b.writeAll(bytes("quux"));
+      const into = new Uint8Array(4);
+      await a.readExact(into);
+      expect(text(into)).toBe("quux");
+      b.close();
+      expect(await counts).toEqual([0, 4]);
+      a.close();
+    });
+
+    test("a side that does not read does not hold up the other way", async () => {
+      const [a, b, counts] = await joined();
+      let sent = 0;
+      for (;;) {
+        const { name, value } = await select({ wrote: a.write(new Uint8Array(65_536)), stuck: sleep(30) }, { biased: true });
+        if (name === "stuck") break;
+        sent += value as number;
+      }
+      await b.writeAll(bytes("quux"));
+      const into = new Uint8Array(4);
+      await a.readExact(into);
+      expect(text(into)).toBe("quux");
+      const ending = spawn(a.shutdown());                  // after what was written, so b has to read meanwhile
+      expect((await b.readToEnd()).length).toBe(sent);
+      await ending;
+      b.close();
+      expect(await counts).toEqual([sent, 4]);
+      a.close();
+    });
+
+    test("an error on either side, reading or writing, ends it at once", async () => {
+      const [mute] = duplex(8);
+      const failing = (what: "read" | "write"): Reader & Writer => ({
+        read: (into) => (what === "read" ? (Promise.reject(new Error("got nothing")) as unknown as Future<number>) : (into.set([1]), ready(1))),
+        write: () => Promise.reject(new Error("no thanks")) as unknown as Future<number>,
+      });
+      for (const what of ["read", "write"] as const) {
+        const pair = what === "read" ? [failing("read"), mute] : [failing("write"), failing("write")];
+        if (direction === "back") pair.reverse();
+        expect((await errorOf(copyBidirectional(pair[0]!, pair[1]!))).message).toMatch(/got nothing|no thanks/);
+      }
+    });
+  });
 });
 
 describe("codecs", () => {
@@ -386,3 +486,11 @@ describe("web streams", () => {
     expect(target.isShut).toBe(true);
   });
 });
+
+// Tokio's io_buf_reader, io_buf_writer, io_copy, io_copy_bidirectional, io_lines, io_mem_stream, io_read, io_read_exact,
+// io_read_line, io_read_to_end, io_read_until, io_split, io_write, io_write_all, io_fill_buf and buffered are here.
+//
+// Without a meaning: seek (streams have none), the buffers of io_read_buf and their panics (a Uint8Array is filled from
+// its start), vectored writes by a reader's own IoSlice (writeAll takes a list), io_read_to_string (a TextDecoder on
+// readToEnd()), unsplit (the halves do not own the stream), is_send_and_sync, and io_chain, io_take, io_join,
+// io_repeat, io_sink, io_util_empty, io_write_int, io_async_read: adaptors that are not offered.

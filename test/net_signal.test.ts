@@ -43,6 +43,65 @@ describe("signals, each program in a process of its own", () => {
     expect(code).toBe(0);
   });
 
+  const program = (body: string): string => `import { join, run, Runtime, sleep, spawn, timeout } from "tokiwa"; import { ctrlC, signal } from "tokiwa/net";
+    const raise = (name) => process.kill(process.pid, name);
+    ${body}`;
+
+  test.each([
+    ["a signal that was listened for, dropped and listened for again arrives", `await run(async () => {
+      signal("SIGUSR2").close();
+      const again = signal("SIGUSR2");
+      raise("SIGUSR2");
+      await timeout(5000, again.recv());
+      again.close();
+      console.log("ok");
+    });`],
+    ["dropping one listener leaves the others", `await run(async () => {
+      const [one, two, three] = [signal("SIGUSR2"), signal("SIGUSR2"), signal("SIGUSR2")];
+      one.close();
+      const pending = two.recv();
+      pending[Symbol.dispose]();
+      raise("SIGUSR2");
+      await timeout(5000, join(two.recv(), three.recv()));
+      two.close(); three.close();
+      console.log("ok");
+    });`],
+    ["every listener of a signal is told, and the same one again", `await run(async () => {
+      const [one, two] = [signal("SIGHUP"), signal("SIGHUP")];
+      for (let i = 0; i < 2; i++) {
+        raise("SIGHUP");
+        await timeout(5000, join(one.recv(), two.recv()));
+      }
+      one.close(); two.close();
+      console.log("ok");
+    });`],
+    ["several runtimes may wait for one signal, and one that shuts down takes it from nobody", `
+      const [one, two, three] = [new Runtime(), new Runtime(), new Runtime()];
+      const wait = function* () { const hangup = signal("SIGHUP"); try { yield* hangup.recv(); return "told"; } finally { hangup.close(); } };
+      const waiting = [one.spawn(wait), two.spawn(wait), three.spawn(wait)];
+      setTimeout(async () => {
+        await three.shutdown();
+        raise("SIGHUP");
+        console.log((await waiting[2].result()).status, await waiting[0], await waiting[1]);
+        await one.shutdown(); await two.shutdown();
+        console.log("ok");
+      }, 20);`],
+    ["ctrlC() again after the first one was told", `await run(async () => {
+      for (let i = 0; i < 2; i++) {
+        const waiting = spawn(ctrlC());
+        await sleep(1);
+        raise("SIGINT");
+        await timeout(5000, waiting);
+      }
+      console.log("ok");
+    });`],
+  ])("%s", async (_, body) => {
+    const { code, output } = await runProgram(program(body));
+    expect(output.trim().split("\n").at(-1)).toBe("ok");
+    expect(code).toBe(0);
+    if (output.includes("told")) expect(output).toContain("cancelled told told");
+  });
+
   test("an open listener does not keep a process alive, a pending accept does", async () => {
     const open = await runProgram(
       `import { run } from "tokiwa"; import { TcpListener } from "tokiwa/net";
@@ -90,3 +149,7 @@ describe("signals, each program in a process of its own", () => {
     expect(() => signal(name as string)).toThrow(expect.objectContaining({ name: "OptionError" }));
   });
 });
+
+// Tokio's signal_ctrl_c, signal_drop_recv, signal_drop_signal, signal_multi_rt, signal_drop_rt, signal_notify_both,
+// signal_twice, signal_usr1 and signal_panic (names that are refused) are here. Without a meaning: signal_realtime (the
+// host has none), signal_info (no SIGINFO on Linux), signal_no_rt (awaits outside of a runtime are served by the host).

@@ -1,4 +1,5 @@
 import { createConnection, type Socket } from "node:net";
+import { networkInterfaces } from "node:os";
 import { describe, expect, test } from "vitest";
 import { byRef, join, run, Runtime, select, sleep, spawn, timeout, yieldNow, type Future } from "tokiwa";
 import { task } from "tokiwa/testing";
@@ -40,6 +41,67 @@ describe("connecting and accepting", () => {
     expect(stream.peerAddr).toEqual(client.localAddr);
     stream.close();
     client.close();
+    listener.close();
+  });
+
+  const loopbacks = Object.values(networkInterfaces()).flatMap((list) => list ?? []).filter(({ internal }) => internal);
+  const hosts = ["127.0.0.1", "localhost", ...(loopbacks.some(({ address }) => address === "::1") ? ["::1"] : [])];
+  test.each(hosts)("%s can be listened on and connected to, and both ends agree on their addresses", async (host) => {
+    const listener = await TcpListener.bind({ host, port: 0 });
+    const accepted = spawn(listener.accept());
+    const client = await TcpStream.connect({ host, port: listener.localAddr.port });
+    const server = await accepted;
+    expect(client.localAddr).toEqual(server.peerAddr);
+    expect(client.peerAddr).toEqual(server.localAddr);
+    client.close();
+    server.close();
+    listener.close();
+  });
+
+  test("a pending accept is woken once for a connection, and not again when there is no other", async () => {
+    const listener = await TcpListener.bind({ host: LOOPBACK, port: 0 });
+    const first = task(listener.accept());
+    expect(first.poll()).toBe(PENDING);
+    await sleep(5);
+    expect(first.isWoken).toBe(false);
+    const client = await TcpStream.connect(listener.localAddr);
+    await eventually(() => first.isWoken, "the accept to be woken");
+    const server = first.poll() as TcpStream;
+    const second = task(listener.accept());
+    expect(second.poll()).toBe(PENDING);
+    await sleep(5);
+    expect(second.isWoken).toBe(false);
+    second.drop();
+    client.close();
+    server.close();
+    listener.close();
+  });
+
+  test("many tasks may wait for one listener: each connection goes to one of them, dropped ones lose none", async () => {
+    const listener = await TcpListener.bind({ host: LOOPBACK, port: 0 });
+    const got = [0, 0, 0, 0, 0];
+    const waiters = got.map((_, i) =>
+      spawn(function* () {
+        for (;;) {
+          const stream = yield* listener.accept();
+          got[i]!++;
+          stream.close();
+          yield* sleep(1);
+        }
+      }),
+    );
+    const dropped = task(listener.accept());
+    expect(dropped.poll()).toBe(PENDING);
+    await yieldNow();
+    const clients: TcpStream[] = [];
+    for (let i = 0; i < 20; i++) {
+      clients.push(await TcpStream.connect(listener.localAddr));
+      if (i === 0) dropped.drop();
+    }
+    await eventually(() => got.reduce((a, b) => a + b) === 20, "every connection to be accepted once");
+    expect(got.every((count) => count > 0)).toBe(true);
+    for (const waiter of waiters) waiter.abort();
+    for (const client of clients) client.close();
     listener.close();
   });
 
@@ -241,6 +303,18 @@ describe("reading and writing", () => {
     expect(got.every((byte) => byte === 7)).toBe(true);
     expect(await client.write(new Uint8Array(0))).toBe(0);
     client.close();
+    server.close();
+  });
+
+  test("nothing to write is written at once, and fails like anything else once the stream is closed", async () => {
+    const [client, server] = await tcpPair();
+    const full = task(client.writeAll(new Uint8Array(32 << 20)));
+    expect(full.poll()).toBe(PENDING);
+    full.drop();                                           // the bytes are on their way all the same
+    expect(task(client.write(new Uint8Array(0))).poll()).toBe(0);
+    client.close();
+    expect((await errorOf(client.write(new Uint8Array(0)))).code).toBe("TOKIWA_CLOSED");
+    server.setLinger(0);
     server.close();
   });
 
@@ -543,3 +617,13 @@ describe("conversions", () => {
     client.close();
   });
 });
+
+// Tokio's files and where their cases are: tcp_accept, tcp_connect, tcp_echo, tcp_peek, tcp_split, tcp_into_split,
+// tcp_into_std (toNode), tcp_shutdown, net_bind_resource here; the faults of tcp_shutdown and tcp_stream in
+// net_faults.test.ts; io_driver, io_driver_drop (shutdown with sockets open) here; buffered in net_io.test.ts.
+//
+// Without a meaning here: try_read, try_write, try_read_buf, poll_read_ready, poll_write_ready, read_closed,
+// write_closed, buffer_not_included_in_future (readiness is not shown, a read tries first anyway); reunite and
+// split_stream_id (the halves do not own the stream); TcpSocket (tcp_socket: the host binds and connects in one step,
+// linger is in net_faults); net_quickack (the host has no such option); no_runtime_panics_binding_net_tcp_listener
+// (awaits outside of a runtime are served by the host); io_async_fd, io_poll_aio (the host gives no descriptors).

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { PENDING, select, sleep, spawn } from "tokiwa";
+import { PENDING, select, sleep, spawn, type Suspend, yieldNow } from "tokiwa";
 import { task } from "tokiwa/testing";
 import { lookupHost, UdpSocket } from "tokiwa/net";
 import { bytes, descriptors, errorOf, eventually, LOOPBACK, text } from "./support/net.ts";
@@ -139,6 +139,63 @@ describe("UdpSocket", () => {
   });
 });
 
+describe("UdpSocket shared by tasks", () => {
+  test("one task sends while another receives, and several may receive: each datagram goes to one", async () => {
+    const [a, b] = [await bind(), await bind()];
+    const count = 30;
+    const got: number[] = [];
+    const receive = function* (): Generator<Suspend, void> {
+      const into = new Uint8Array(8);
+      for (;;) {
+        yield* b.recvFrom(into);
+        got.push(into[0]!);
+        yield* sleep(0);
+      }
+    };
+    const receivers = [spawn(receive), spawn(receive), spawn(receive)];
+    const dropped = task(b.recv(new Uint8Array(8)));
+    expect(dropped.poll()).toBe(PENDING);
+    await spawn(function* () {
+      for (let i = 0; i < count; i++) {
+        yield* a.sendTo(new Uint8Array([i]), b.localAddr);
+        if (i === 3) dropped.drop();
+      }
+    });
+    await eventually(() => got.length === count, "every datagram");
+    expect(got.sort((x, y) => x - y)).toEqual(Array.from({ length: count }, (_, i) => i));
+    for (const receiver of receivers) receiver.abort();
+    for (const receiver of receivers) expect((await receiver.result()).status).toBe("cancelled");
+    a.close();
+    b.close();
+  });
+
+  test("a loop over datagrams that are there lets other tasks run", async () => {
+    const [a, b] = [await bind(), await bind()];
+    for (let i = 0; i < 300; i++) await a.sendTo(new Uint8Array(1), b.localAddr);
+    let received = 0;
+    const others: number[] = [];
+    const receiving = spawn(function* () {
+      const into = new Uint8Array(1);
+      for (;;) {
+        yield* b.recv(into);
+        received++;
+      }
+    });
+    await eventually(() => received > 0, "a first datagram");
+    const other = spawn(function* () {
+      for (let i = 0; i < 3; i++) {
+        others.push(received);
+        yield* yieldNow();
+      }
+    });
+    await other;
+    expect(others.length).toBe(3);
+    receiving.abort();
+    a.close();
+    b.close();
+  });
+});
+
 describe("lookupHost()", () => {
   test("names, addresses and ports", async () => {
     expect(await lookupHost("127.0.0.1:80")).toEqual([{ host: "127.0.0.1", port: 80 }]);
@@ -152,3 +209,8 @@ describe("lookupHost()", () => {
     for (const bad of ["", "host:port", "host:70000", 5]) expect((await errorOf(() => lookupHost(bad as string))).name).toBe("OptionError");
   });
 });
+
+// Tokio's udp, coop_budget (udp_send_recv) and net_lookup_host are here. Without a meaning: peek, peek_from,
+// peek_sender and their try and poll forms (the host has none); try_send, try_recv, poll_ready (readiness is not
+// shown); recv_buf and the like (a Uint8Array has no growing part); from_std (net_panic). Unix datagrams
+// (uds_datagram) are none of the host's either.
