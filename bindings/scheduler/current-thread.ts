@@ -40,7 +40,7 @@ import {
 import { Clock } from "../clock.ts";
 import { type Core, type CoreExports, localCore } from "../core.ts";
 import { ContextError, JoinError } from "../errors.ts";
-import { context, type Unit, type Waker } from "../future.ts";
+import { context, type Future, type Unit, type Waker } from "../future.ts";
 import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING, UNLIMITED } from "../limits.ts";
 import {
   atTurnEnd,
@@ -61,7 +61,6 @@ import { reportFailures } from "../task/failures.ts";
 import { runInScope, Scope } from "../task/scope.ts";
 import { callHook, isTask, Task, type TaskHooks, type TaskScheduler } from "../task/task.ts";
 import { Histogram, type HistogramSnapshot } from "./histogram.ts";
-import type { Root } from "./root.ts";
 
 export type Lane = "auto" | "microtask" | "macrotask" | "frame" | "manual";
 
@@ -112,6 +111,16 @@ export interface GuestHost {
   close(): void;
 }
 
+/** The main of a `run()` or `blockOn()` (root.ts): polled before everything else, in the order of their start. */
+export interface MainUnit extends Unit {
+  readonly isWoken: boolean;
+  readonly isDone: boolean;
+  readonly main: Future<unknown>;
+  poll(): void;
+  /** Ends it with an error. */
+  fail(error: unknown): void;
+}
+
 /** The first poll of one batch in so many is timed for `metrics()`: two clock reads for each poll would cost more than the poll. */
 const BATCH_SAMPLE = 8;
 
@@ -153,7 +162,7 @@ export class CurrentThread implements TaskScheduler {
   readonly #units: (Unit | undefined)[] = [];
   readonly #options: SchedulerOptions;
   #lane: Lane;
-  readonly #roots: Root[] = [];
+  readonly #roots: MainUnit[] = [];
   #rootsWoken = 0;
   #isDriving = false;
   #isBursting = false;
@@ -306,19 +315,19 @@ export class CurrentThread implements TaskScheduler {
 
   // ---- roots
 
-  addRoot(root: Root): void {
+  addRoot(root: MainUnit): void {
     this.adopt(root);
     this.#roots.push(root);
     this.rootWoken();
   }
 
-  removeRoot(root: Root): void {
+  removeRoot(root: MainUnit): void {
     const at = this.#roots.indexOf(root);
     if (at >= 0) this.#roots.splice(at, 1);
     this.release(root);
   }
 
-  get roots(): readonly Root[] {
+  get roots(): readonly MainUnit[] {
     return this.#roots;
   }
 
@@ -451,7 +460,7 @@ export class CurrentThread implements TaskScheduler {
    * @param until ends it when this root is done, whatever else is ready
    * @param start the host's time, when it has just been read
    */
-  drive(maxPolls: number, sliceMs: number, until?: Root, start = monotonicNow()): void {
+  drive(maxPolls: number, sliceMs: number, until?: MainUnit, start = monotonicNow()): void {
     if (this.#isDriving || this.isClosed) return;
     const { waker, unit, verdict, budget, task, reactor, scope, locals } = context;
     this.#isDriving = true;

@@ -24,14 +24,11 @@ import { reportUnhandled } from "../host.ts";
 import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING } from "../limits.ts";
 import { checkBoolean, checkOptions, show } from "../options.ts";
 import { shared } from "../registry.ts";
-import { AbortHandle } from "./abort-handle.ts";
+import { AbortHandle, type AbortOptions, type TaskId } from "./abort-handle.ts";
 import { awaitIn, ownFuture } from "./await.ts";
 import { addFailure, forgetFailure, reportFailure } from "./failures.ts";
 import { ABORTING, ASYNC, CANCELLED, CLEANING, DISPOSED, DONE, FULFILLED, FUTURE, GENERATOR, KIND, OBSERVED, REJECTED, REMOTE, START } from "./flags.ts";
 import { currentScope, runInScope, Scope } from "./scope.ts";
-
-/** Identifies a task among all of this thread's; compare with `===`. */
-export type TaskId = number;
 
 /** How a task ended. */
 export type TaskResult<T> =
@@ -80,11 +77,6 @@ export interface TaskScheduler extends Reactor {
   ended(task: Task<unknown>, isRunning: boolean): void;
   /** A task failed while the policy is "shutdown". */
   failed(error: unknown): void;
-}
-
-export interface AbortOptions {
-  /** Settle the handle at once, also if an async function cannot be interrupted where it is. Default false. */
-  detach?: boolean;
 }
 
 /**

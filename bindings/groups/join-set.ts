@@ -12,8 +12,8 @@ import { completed, type Future, Operation, PENDING, proceed, restore, type Task
 import { spawn } from "../runtime.ts";
 import { Place, Waiter, WaiterQueue } from "../sync/waiters.ts";
 import type { Sendable } from "../workers/sendable.ts";
-import type { AbortHandle } from "./abort-handle.ts";
-import type { Task, TaskId, TaskResult } from "./task.ts";
+import type { AbortHandle, TaskId } from "../task/abort-handle.ts";
+import type { Task, TaskResult } from "../task/task.ts";
 
 /** How a task of a set ended, and which it was. */
 export type Joined<T> = TaskResult<T> & { readonly id: TaskId };

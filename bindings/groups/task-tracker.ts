@@ -9,8 +9,8 @@ import { completed, describeFuture, type Future, Operation, PENDING, proceed, ty
 import { spawn } from "../runtime.ts";
 import { Notify } from "../sync/notify.ts";
 import type { Sendable } from "../workers/sendable.ts";
-import { operand } from "./promise.ts";
-import type { JoinHandle, Task } from "./task.ts";
+import { operand } from "../task/promise.ts";
+import type { JoinHandle, Task } from "../task/task.ts";
 
 /** What a tracker, its waits and its tokens share. */
 class Count implements Waker {
