@@ -47,6 +47,7 @@ struct root {
   bool yields = false;
   bool has_ended = false;
   bool was_cancelled = false;
+  bool has_failed = false;  ///< the outermost coroutine ended with an exception
 
   void release() {
     if (--references > 0) return;
@@ -78,6 +79,8 @@ inline int32_t poll_root(void *arg, tk_task self) {
     if (!r->current) break;
     if (std::exchange(r->yields, false)) return TK_YIELD;
   }
+  // Nobody will ever learn of the exception: the host reports a trap.
+  if (r->has_failed && r->references == 1) __builtin_trap();
   r->end();
   return TK_READY;
 }
@@ -87,7 +90,10 @@ struct promise_base {
   std::coroutine_handle<> continuation;
 #if defined(__cpp_exceptions)
   std::exception_ptr error;
-  void unhandled_exception() noexcept { error = std::current_exception(); }
+  void unhandled_exception() noexcept {
+    error = std::current_exception();
+    if (!continuation) owner->has_failed = true;
+  }
   void rethrow() {
     if (error) std::rethrow_exception(error);
   }
@@ -291,6 +297,78 @@ struct promise : detail::leaf_awaiter<promise> {
  private:
   tk_promise id;
   outcome result{TK_PENDING, 0};
+};
+
+/// A connection, where attach() was given { io: guestIo() }; see tokiwa.h. Destruction closes it.
+///
+///   tk::io response = tk::io::fetch("/data");
+///   if (co_await response.ready(TK_IO_OPEN) < 0) co_return response.error();
+///   char buffer[512];
+///   for (int32_t n; (n = co_await response.read(buffer, sizeof buffer)) >= 0;) use(buffer, n);   // TK_END at the end
+class io {
+ public:
+  static io fetch(const char *url, const char *init = nullptr) { return io(tk_io_fetch(url, init)); }
+  static io websocket(const char *url) { return io(tk_io_websocket(url)); }
+  static io tcp(const char *host, int port) { return io(tk_io_tcp(host, port)); }
+  static io unix_socket(const char *path) { return io(tk_io_unix(path)); }
+  /// One that JavaScript named with guest.stream().
+  explicit io(tk_io number) : id(number) {}
+  io(io &&other) noexcept : id(std::exchange(other.id, -1)) {}
+  io(const io &) = delete;
+  io &operator=(io &&other) noexcept {
+    std::swap(id, other.id);
+    return *this;
+  }
+  ~io() {
+    if (id > 0) tk_io_close(id);
+  }
+
+  struct ready_awaiter : detail::leaf_awaiter<ready_awaiter> {
+    tk_io id;
+    int32_t interest;
+    int32_t state = 0;
+    ready_awaiter(tk_io i, int32_t what) : id(i), interest(what) {}
+    bool poll(tk_task self) {
+      state = id < 0 ? id : tk_io_poll(id, interest, self);
+      return state != TK_PENDING;
+    }
+    int32_t await_resume() { return state; }
+  };
+  /// Waits until one of `interest` is ready. What is, or an error.
+  ready_awaiter ready(int32_t interest) const { return {id, interest}; }
+
+  struct read_awaiter : ready_awaiter {
+    void *into;
+    int32_t bytes;
+    read_awaiter(tk_io i, void *to, int32_t n) : ready_awaiter(i, TK_IO_READ), into(to), bytes(n) {}
+    int32_t await_resume() { return state < 0 ? state : tk_io_read(id, into, bytes); }
+  };
+  /// Waits, and reads. Bytes, TK_END, or an error.
+  read_awaiter read(void *into, int32_t bytes) const { return {id, into, bytes}; }
+
+  struct write_awaiter : ready_awaiter {
+    const void *from;
+    int32_t bytes;
+    bool is_text;
+    write_awaiter(tk_io i, const void *data, int32_t n, bool text) : ready_awaiter(i, TK_IO_WRITE), from(data), bytes(n), is_text(text) {}
+    int32_t await_resume() {
+      if (state < 0) return state;
+      return is_text ? tk_io_write_text(id, static_cast<const char *>(from), bytes) : tk_io_write(id, from, bytes);
+    }
+  };
+  /// Waits until it can be written, and writes all. Bytes, or an error.
+  write_awaiter write(const void *from, int32_t bytes) const { return {id, from, bytes, false}; }
+  /// As a text message of a WebSocket.
+  write_awaiter write_text(const char *from, int32_t bytes) const { return {id, from, bytes, true}; }
+
+  /// Bytes of the current message or chunk that are left.
+  int32_t left() const { return tk_io_left(id); }
+  int32_t status() const { return tk_io_status(id); }
+  int32_t shutdown() const { return tk_io_shutdown(id); }
+  tk_io number() const { return id; }
+
+ private:
+  tk_io id;
 };
 
 /// A bounded queue between coroutines.
