@@ -387,19 +387,32 @@ function settlementOf(future: Future<unknown>, scope: Scope | null, onFulfilled:
 
 installAwait((future, onFulfilled, onRejected) => awaitIn(future, currentScope(), onFulfilled, onRejected));
 
-if (!hasAsyncContext) {
-  // `await x` reads `x.then` at once and calls it a microtask later, when the window of the
-  // function is closed: so the owner is taken when the property is read.
-  const { then } = Operation.prototype;
-  Object.defineProperty(Operation.prototype, "then", {
+/**
+ * `await x` reads `x.then` at once and calls it a microtask later. On a host without async context the window of the function is
+ * closed by then: so the owner is taken when the property is read. For every class that has a `then` of its own.
+ */
+export function ownWhenRead(prototype: PromiseLike<unknown>): void {
+  if (hasAsyncContext) return;
+  const { then } = prototype;
+  Object.defineProperty(prototype, "then", {
     configurable: true,
-    get(this: Operation<unknown>) {
+    get(this: PromiseLike<unknown>) {
       const scope = currentScope();
       if (scope === null) return then;
-      return (onFulfilled: Callback, onRejected: Callback) => awaitIn(this, scope, onFulfilled, onRejected);
+      return (onFulfilled: Callback, onRejected: Callback) => {
+        const outer = context.scope;
+        context.scope = scope;
+        try {
+          return then.call(this, onFulfilled, onRejected);
+        } finally {
+          context.scope = outer;
+        }
+      };
     },
   });
 }
+
+ownWhenRead(Operation.prototype);
 
 class OwnedFuture<T> extends Operation<T> {
   readonly #inner: Future<T>;

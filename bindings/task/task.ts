@@ -25,7 +25,7 @@ import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING } from "../limits.ts";
 import { checkBoolean, checkOptions, show } from "../options.ts";
 import { shared } from "../registry.ts";
 import { AbortHandle, type AbortOptions, type TaskId } from "./abort-handle.ts";
-import { awaitIn, ownFuture } from "./await.ts";
+import { awaitIn, ownFuture, ownWhenRead } from "./await.ts";
 import { addFailure, forgetFailure, reportFailure } from "./failures.ts";
 import { ABORTING, ASYNC, CANCELLED, CLEANING, DISPOSED, DONE, FULFILLED, FUTURE, GENERATOR, KIND, OBSERVED, REJECTED, REMOTE, START } from "./flags.ts";
 import { currentScope, runInScope, Scope } from "./scope.ts";
@@ -658,6 +658,8 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return generatorWaits(this.body as Generator, this);
   }
 }
+
+ownWhenRead(Task.prototype);
 
 /**
  * What a suspended generator waits for. It is stepped once without budget: its leaf then takes the path
