@@ -4,8 +4,13 @@
 //   PERMITS  free permits. With a queue, never enough for its front
 //   CLOSED   nobody waits any more
 //   HEAD, TAIL  the queue: cells of [state, permits wanted, thread], indices masked when they address a cell
-//   TRACKS   whether HOLDERS is kept
+//   FLAGS    whether HOLDERS is kept, and whether newcomers may overtake
+//   FAIR_AT  with overtaking: when the queue began, or the front of it was last given its turn
 //   HOLDERS  pairs of [thread, permits held]: what a dead thread held is given back
+//
+// A lock that always goes to the front of the queue goes through the operating system at every unlock, for the front sleeps: 20 to
+// 50 us each. So where newcomers may overtake, a release only pokes the front, which then tries for itself, and whoever runs takes
+// the permit meanwhile; but once in FAIR_MS the front gets it, whoever comes. parking_lot's locks do the same.
 //
 // A cell goes FREE -> WAITING -> GRANTED | REFUSED, by whoever holds LOCK, and its waiter is notified, who frees it; or
 // WAITING -> LEFT by the waiter itself, and HEAD frees it in passing. Nobody takes a cell that is not free. Waiters look every CHECK_MS whether a holder has died.
@@ -20,10 +25,14 @@ const PERMITS = 1;
 const CLOSED = 2;
 const HEAD = 3;
 const TAIL = 4;
-/** 1: what a dead thread holds is given back. */
-const TRACKS = 5;
-/** Two words for whoever builds on this. */
+const FLAGS = 5;
+/** What a dead thread holds is given back. */
+const TRACKS = 1;
+/** Whoever comes may overtake those that wait, for a while. */
+const OVERTAKES = 2;
+/** Two words for whoever builds on this; the first one is FAIR_AT where newcomers may overtake. */
 export const SPARE = 6;
+const FAIR_AT = SPARE;
 const HOLDERS = 8;
 const HOLDER_PAIRS = 256;
 const CELLS = HOLDERS + HOLDER_PAIRS * 2;
@@ -37,6 +46,15 @@ const WAITING = 1;
 const GRANTED = 2;
 const REFUSED = 3;
 const LEFT = 4;
+const POKED = 5;
+
+/** Milliseconds after which the front of the queue has its turn. */
+const FAIR_MS = 1;
+/** Looks at a free permit before a thread queues and sleeps, where newcomers may overtake. */
+const SPINS = 60;
+/** Looks at the lock, and the milliseconds it is slept for then. */
+const LOCK_SPINS = 100;
+const LOCK_NAP = 0.05;
 
 /** Milliseconds between looks for holders that have died. */
 const CHECK_MS = 50;
@@ -53,14 +71,14 @@ const waitAsync = (Atomics as unknown as { waitAsync?: WaitAsync }).waitAsync;
 export class Permits {
   readonly words: Int32Array;
 
-  constructor(permits: number | Int32Array, tracks = true) {
+  constructor(permits: number | Int32Array, tracks = true, overtakes = false) {
     if (typeof permits !== "number") {
       this.words = permits;
       return;
     }
     this.words = new Int32Array(new SharedArrayBuffer(WORDS * 4));
     this.words[PERMITS] = permits;
-    this.words[TRACKS] = tracks ? 1 : 0;
+    this.words[FLAGS] = (tracks ? TRACKS : 0) | (overtakes ? OVERTAKES : 0);
   }
 
   get available(): number {
@@ -79,22 +97,22 @@ export class Permits {
     for (let spins = 0; ; spins++) {
       const holder = Atomics.compareExchange(words, LOCK, 0, me);
       if (holder === 0) return;
-      if (spins < 100) continue;
+      if (spins < LOCK_SPINS) continue;
       if (isDead(holder) && Atomics.compareExchange(words, LOCK, holder, me) === holder) return;
-      if (mayBlock) Atomics.wait(words, LOCK, holder, 1);
+      if (mayBlock) Atomics.wait(words, LOCK, holder, LOCK_NAP);
     }
   }
 
+  /** Wakes nobody: those who wait for it look again soon. */
   leave(): void {
     Atomics.store(this.words, LOCK, 0);
-    if (mayBlock) Atomics.notify(this.words, LOCK, 1);
   }
 
   // ---- inside the lock
 
   #hold(thread: number, count: number): void {
     const { words } = this;
-    if (words[TRACKS] === 0) return;
+    if (((words[FLAGS] as number) & TRACKS) === 0) return;
     let free = -1;
     for (let i = HOLDERS; i < CELLS; i += 2) {
       if (words[i] === thread && words[i + 1] !== 0) {
@@ -112,7 +130,7 @@ export class Permits {
     const { words } = this;
     while (words[HEAD] !== words[TAIL]) {
       const cell = CELLS + ((words[HEAD] as number) & (CELL_COUNT - 1)) * CELL_WORDS;
-      if (words[cell] === WAITING) {
+      if (words[cell] === WAITING || words[cell] === POKED) {
         const thread = words[cell + 2] as number;
         const wanted = words[cell + 1] as number;
         if (isDead(thread)) words[cell] = FREE;
@@ -131,6 +149,64 @@ export class Permits {
     }
   }
 
+  get #overtakes(): boolean {
+    return ((this.words[FLAGS] as number) & OVERTAKES) !== 0;
+  }
+
+  /** Permits have come back: pokes the front, or gives it its turn. */
+  #pass(): void {
+    const { words } = this;
+    if (!this.#overtakes) {
+      this.#grant();
+      return;
+    }
+    if (words[HEAD] === words[TAIL]) return;
+    const now = Date.now() | 0;
+    if (words[CLOSED] !== 0 || ((now - (words[FAIR_AT] as number)) | 0) >= FAIR_MS) {
+      words[FAIR_AT] = now;
+      this.#grant();
+      return;
+    }
+    this.#dropLeft();
+    if (words[HEAD] === words[TAIL]) return;
+    const cell = CELLS + ((words[HEAD] as number) & (CELL_COUNT - 1)) * CELL_WORDS;
+    if (words[cell] === WAITING) this.#tell(cell, POKED);
+  }
+
+  /** Moves the head past those that have left, or died. */
+  #dropLeft(): void {
+    const { words } = this;
+    while (words[HEAD] !== words[TAIL]) {
+      const cell = CELLS + ((words[HEAD] as number) & (CELL_COUNT - 1)) * CELL_WORDS;
+      const state = words[cell] as number;
+      if (state === WAITING || state === POKED) {
+        if (!isDead(words[cell + 2] as number)) return;
+        words[cell] = FREE;
+      } else if (state === LEFT) words[cell] = FREE;
+      words[HEAD]!++;
+    }
+  }
+
+  /** Whoever was poked tries for itself. False when somebody was quicker; it waits on then. */
+  claim(cell: number, wanted: number): boolean {
+    const { words } = this;
+    this.enter();
+    const state = words[cell];
+    let isMine = state === GRANTED;
+    if (isMine) words[cell] = FREE;
+    else if (state === POKED) {
+      isMine = (words[PERMITS] as number) >= wanted;
+      words[cell] = isMine ? LEFT : WAITING;
+      if (isMine) {
+        words[PERMITS]! -= wanted;
+        this.#hold(ownId(), wanted);
+        this.#dropLeft();
+      }
+    }
+    this.leave();
+    return isMine;
+  }
+
   #tell(cell: number, state: number): void {
     Atomics.store(this.words, cell, state);
     Atomics.notify(this.words, cell);
@@ -143,7 +219,7 @@ export class Permits {
     const { words } = this;
     this.enter();
     try {
-      if (words[HEAD] === words[TAIL] && (words[PERMITS] as number) >= wanted) {
+      if ((words[HEAD] === words[TAIL] || this.#overtakes) && (words[PERMITS] as number) >= wanted) {
         words[PERMITS]! -= wanted;
         this.#hold(ownId(), wanted);
         return NOW;
@@ -151,6 +227,7 @@ export class Permits {
       if (words[CLOSED] !== 0) return REFUSE;
       if (!mayQueue) return FULL;
       const tail = words[TAIL] as number;
+      if (tail === words[HEAD] && this.#overtakes) words[FAIR_AT] = Date.now() | 0;
       if (tail - (words[HEAD] as number) >= CELL_COUNT) return FULL;
       const cell = CELLS + (tail & (CELL_COUNT - 1)) * CELL_WORDS;
       if (words[cell] !== FREE && !isDead(words[cell + 2] as number)) return FULL;
@@ -169,7 +246,7 @@ export class Permits {
     this.enter();
     this.words[PERMITS]! += count;
     if (thread !== 0) this.#hold(thread, -count);
-    this.#grant();
+    this.#pass();
     this.leave();
   }
 
@@ -192,10 +269,11 @@ export class Permits {
   withdraw(cell: number, wanted: number): void {
     this.enter();
     const state = this.words[cell];
-    this.words[cell] = state === WAITING ? LEFT : FREE;
+    const waited = state === WAITING || state === POKED;
+    this.words[cell] = waited ? LEFT : FREE;
     this.leave();
     if (state === GRANTED) this.release(wanted);
-    else if (state === WAITING) this.release(0, 0);        // who waited behind it may be next
+    else if (waited) this.release(0, 0);                   // who waited behind it may be next
   }
 
   close(): void {
@@ -225,7 +303,7 @@ export class Permits {
   /** The state of one's cell; a final one frees it. */
   state(cell: number): number {
     const state = Atomics.load(this.words, cell);
-    if (state !== WAITING) Atomics.store(this.words, cell, FREE);
+    if (state === GRANTED || state === REFUSED) Atomics.store(this.words, cell, FREE);
     return state;
   }
 
@@ -261,6 +339,8 @@ export class Permits {
   /** Blocks this thread. @throws {AcquireError} when closed */
   takeBlocking(wanted: number, what: string, check?: () => void): void {
     checkMayBlock(what);
+    const spins = this.#overtakes ? SPINS : 0;
+    for (let i = 0; i < spins; i++) if (Atomics.load(this.words, PERMITS) >= wanted && this.request(wanted, false) === NOW) return;
     for (;;) {
       const cell = this.request(wanted, true);
       if (cell === NOW) return;
@@ -272,7 +352,7 @@ export class Permits {
       for (;;) {
         Atomics.wait(this.words, cell, WAITING, CHECK_MS);
         const state = this.state(cell);
-        if (state === GRANTED) return;
+        if (state === GRANTED || (state === POKED && this.claim(cell, wanted))) return;
         if (state === REFUSED) throw new AcquireError();
         this.reclaim();
         check?.();
@@ -349,8 +429,9 @@ export class Take<T> extends Operation<T> {
     }
     if (this.#state === QUEUED) {
       const state = this.#permits.state(this.#cell);
-      if (state === GRANTED) return this.#done();
+      if (state === GRANTED || (state === POKED && this.#permits.claim(this.#cell, this.#wanted))) return this.#done();
       if (state === REFUSED) return this.#close();
+      if (state === POKED) this.#watch();                  // somebody was quicker
     }
     restore();
     return PENDING;

@@ -56,7 +56,8 @@ function closed(): never {
 }
 
 /**
- * A fair lock for several threads. Pass it as an argument; every copy is the same lock, and the value travels with it.
+ * A lock for several threads, fair within a millisecond: whoever runs may take it first, but those who wait have their turn, first come,
+ * first served, at least once in that time. Pass it as an argument; every copy is the same lock, and the value travels with it.
  *
  * When a thread dies that holds it, the lock is released with the value it was taken with. Without SharedArrayBuffer it
  * lives on the thread that made it; there only `lock()` and `withLock()` work.
@@ -83,7 +84,7 @@ export class SharedMutex<T = undefined> {
       this.#far = farGiven ?? atHome(mutexHome(structuredClone(value)));
       return;
     }
-    this.#permits = new Permits(given?.words ?? 1);
+    this.#permits = new Permits(given?.words ?? 1, true, true);
     this.#data = given?.data ?? newBuffer();
     this.#words = new Int32Array(this.#data, 0, 2);
     this.#float = new Float64Array(this.#data, 8, 1);
@@ -126,7 +127,7 @@ export class SharedMutex<T = undefined> {
     }
   };
 
-  /** Waits for the lock, first come, first served. Cancel safe. */
+  /** Waits for the lock. Cancel safe. */
   lock(): Future<SharedMutexGuard<T>> {
     const far = this.#far;
     if (far !== undefined) {
