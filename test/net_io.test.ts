@@ -1,3 +1,4 @@
+import { createServer } from "node:http";
 import { describe, expect, test } from "vitest";
 import { type Future, future, lazy, PENDING, Runtime, select, sleep, spawn, TokiwaError, yieldNow } from "tokiwa";
 import { task } from "tokiwa/testing";
@@ -464,6 +465,38 @@ describe("codecs", () => {
 });
 
 describe("web streams", () => {
+  test("bodies of fetch are streams both ways: up from a pipe, down into a reader, neither of them whole in memory", async () => {
+    const server = createServer((request, response) => {
+      request.on("data", (data: Buffer) => {
+        if (!response.write(data)) {
+          request.pause();
+          response.once("drain", () => request.resume());
+        }
+      });
+      request.on("end", () => response.end());
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    const [here, there] = duplex(4096);
+    const total = 2 << 20;
+    const sending = spawn(function* () {
+      const piece = new Uint8Array(10_000).fill(65);
+      for (let left = total; left > 0; left -= piece.length) yield* here.writeAll(piece.subarray(0, Math.min(left, piece.length)));
+      yield* here.shutdown();
+    });
+    const options = { method: "POST", body: webReadable(there), duplex: "half" } as RequestInit;
+    const response = await fetch(`http://127.0.0.1:${port}/`, options);
+    const reader = new BufReader(new WebReader(response.body!));
+    const into = new Uint8Array(30_000);
+    let got = 0;
+    let wrong = 0;
+    for (let n: number; (n = await reader.read(into)) > 0; got += n) for (let i = 0; i < n; i++) if (into[i] !== 65) wrong++;
+    await sending;
+    expect([got, wrong]).toEqual([total, 0]);
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
   test("a web stream as a reader", async () => {
     const stream = new Response("line one\nline two\n").body as ReadableStream<Uint8Array>;
     const lines: string[] = [];

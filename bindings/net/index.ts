@@ -17,3 +17,4 @@ export { UdpSocket } from "./udp.ts";
 export { UnixListener, UnixStream } from "./unix.ts";
 export { WebReader, webReadable, webWritable, WebWriter } from "./web-streams.ts";
 export { WebSocketClient, type WebSocketClass, type WebSocketLike, type WebSocketOptions } from "./websocket.ts";
+export { type WebTransportClass, WebTransportClient, type WebTransportLike, type WebTransportOptions, WebTransportStream } from "./webtransport.ts";

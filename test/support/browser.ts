@@ -40,10 +40,14 @@ export class PageHarness {
     this.#browser = browser;
   }
 
-  /** @param extraFlags for Chromium, e.g. `--js-flags=--expose-gc` */
-  static async start(extraFlags: readonly string[] = []): Promise<PageHarness> {
+  /**
+   * @param extraFlags for Chromium, e.g. `--js-flags=--expose-gc`
+   * @param withoutFlags of those that are usual here
+   */
+  static async start(extraFlags: readonly string[] = [], withoutFlags: readonly string[] = []): Promise<PageHarness> {
     const executablePath = process.env["CHROME_PATH"] ?? "/usr/bin/chromium";
-    return new PageHarness(await chromium.launch({ executablePath, args: [...FLAGS, ...extraFlags] }));
+    const args = [...FLAGS.filter((flag) => !withoutFlags.includes(flag)), ...extraFlags];
+    return new PageHarness(await chromium.launch({ executablePath, args }));
   }
 
   /** The server of a kind of page; started when first asked for. */
