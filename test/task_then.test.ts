@@ -1,6 +1,6 @@
 // What `then` of a future returns is a promise, inside of tasks and outside.
 
-import { type Future, future, lazy, PENDING, run, sleep, spawn, timeout, TimeoutError, type Waker } from "tokiwa";
+import { type Future, future, Instant, lazy, PENDING, run, sleep, spawn, timeout, TimeoutError, type Waker } from "tokiwa";
 import { expect, test } from "vitest";
 
 test("a chain on a future can be spawned, returned from a block, and dropped", () =>
@@ -71,3 +71,39 @@ test("a waker of an await that has ended disturbs the next one no more than a sp
     for (const waker of old) waker.wake();                 // the function has ended
     await sleep(1);
   }));
+
+test("a future that wakes its own task before it is ready is polled once, and disturbs no later wait", async () => {
+  let polls = 0;
+  const eager = (): Future<number> => future((waker: Waker) => (waker.wake(), waker.wake(), ++polls));
+  await run(
+    async () => {
+      for (let i = 1; i <= 300; i++) expect(await eager()).toBe(i);
+      const start = Instant.now();
+      await eager();
+      await sleep(20);
+      expect([start.elapsed(), polls]).toEqual([20, 301]);
+    },
+    { startPaused: true },
+  );
+  await run(function* () {
+    for (let i = 302; i <= 600; i++) expect(yield* eager()).toBe(i);
+  });
+  expect([await eager(), polls]).toEqual([601, 601]);
+});
+
+test("in a cancelled function every wait rejects once, also of futures that wake it", async () => {
+  const codes: unknown[] = [];
+  const handle = spawn(async () => {
+    for (let i = 0; i < 3; i++) {
+      try {
+        await future((waker: Waker) => (waker.wake(), PENDING));
+      } catch (error) {
+        codes.push((error as { code: string }).code);
+      }
+    }
+  });
+  await sleep(1);
+  handle.abort();
+  await handle.result();
+  expect(codes).toEqual(["TOKIWA_CANCELLED", "TOKIWA_CANCELLED", "TOKIWA_CANCELLED"]);
+});

@@ -105,7 +105,7 @@ class OwnedAwait implements Unit, ScopedAwait {
   next: ScopedAwait | null = null;
   readonly scope: Scope;
   readonly scheduler: Reactor;
-  /** Null between two waits: a wake finds nothing to poll then. */
+  /** Null between two waits, and once the outcome is known: a wake finds nothing to poll then. */
   private future: Future<unknown> | null = null;
   private onFulfilled: Callback;
   private onRejected: Callback;
@@ -128,14 +128,14 @@ class OwnedAwait implements Unit, ScopedAwait {
     this.onRejected = onRejected;
     this.settlement = settlement;
     if (scope.isCancelled) {
-      microtask(() => this.giveUp(scope.reason));
+      this.giveUp(scope.reason);
       return settlement;
     }
     if (this.handle < 0) {
       try {
         this.scheduler.adopt(this);
       } catch (error) {
-        microtask(() => this.giveUp(error));
+        this.giveUp(error);
         return settlement;
       }
     }
@@ -164,7 +164,10 @@ class OwnedAwait implements Unit, ScopedAwait {
     if (ok && value === PENDING) {
       scope.link(this);
       if (verdictHere === UNIT_YIELD) this.scheduler.defer(this.handle);
-    } else microtask(() => this.settle(value, ok));
+    } else {
+      this.future = null;                                  // it may have woken this before it was ready
+      microtask(() => this.settle(value, ok));
+    }
     return settlement;
   }
 
@@ -223,8 +226,12 @@ class OwnedAwait implements Unit, ScopedAwait {
   }
 
   private giveUp(reason: unknown): void {
-    drop(this.future as Future<unknown>);
-    this.settle(reason, false);
+    const future = this.future as Future<unknown>;
+    this.future = null;
+    microtask(() => {
+      drop(future);
+      this.settle(reason, false);
+    });
   }
 
   private settle(value: unknown, ok: boolean): void {
