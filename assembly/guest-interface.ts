@@ -52,6 +52,8 @@ const WHEEL_RANGE: f64 = 68719476735.0; //  2^36 - 1 ms
 @external("host", "joinStack") declare function hostJoinStack(task: i32, waiter: i32): i32;
 @external("host", "abortStack") declare function hostAbortStack(task: i32): i32;
 @external("host", "detachStack") declare function hostDetachStack(task: i32): void;
+@external("host", "wakeElsewhere") declare function hostWakeElsewhere(task: i32): i32;
+@external("host", "isLiveElsewhere") declare function hostIsLiveElsewhere(task: i32): i32;
 @external("host", "awaitPromise") declare function hostAwaitPromise(promise: i32, waiter: i32): i32;
 @external("host", "dropPromise") declare function hostDropPromise(promise: i32): void;
 @external("host", "promiseOfTask") declare function hostPromiseOfTask(task: i32): i32;
@@ -179,8 +181,14 @@ function plain(task: i32): i32 {
   return task < 0 ? ~task : task;
 }
 
+/** A task of a loop that other threads run (guest-loops.ts): handles of this one have thirty bits. */
+function isElsewhere(task: i32): bool {
+  return task >>> 30 == 1;
+}
+
 export function tk_wake(task: i32): i32 {
   if (arena == 0) return ECLOSED;
+  if (isElsewhere(plain(task))) return hostWakeElsewhere(plain(task));
   if (!notify(arena, plain(task))) return 0;
   push(arena, indexOf(plain(task)));
   if (load<u32>(arena + ARENA_DRIVING) == 0) hostSchedule();
@@ -190,7 +198,7 @@ export function tk_wake(task: i32): i32 {
 export function tk_abort(task: i32): i32 {
   if (arena == 0) return ECLOSED;
   const handle = plain(task);
-  if (guestState(arena, handle) == 0) return hostAbortStack(handle);
+  if (isElsewhere(handle) || guestState(arena, handle) == 0) return hostAbortStack(handle);
   if (!abortGuest(arena, handle)) return ESTALE;
   if (load<u32>(arena + ARENA_DRIVING) == 0) hostSchedule();
   return 1;
@@ -199,7 +207,7 @@ export function tk_abort(task: i32): i32 {
 /** @returns PENDING, `waiter` is woken then; READY with the result in tk_result(); or ESTALE */
 export function tk_join_start(task: i32, waiter: i32): i32 {
   if (arena == 0) return ECLOSED;
-  const state = guestState(arena, task);
+  const state = isElsewhere(task) ? 0 : guestState(arena, task);
   if (state == 0) return hostJoinStack(task, plain(waiter));
   if (!(state & <u32>JOINABLE)) return ESTALE;
   if (task == waiter) return EDEADLK;
@@ -218,11 +226,12 @@ export function tk_result(): f64 {
 
 export function tk_detach(task: i32): void {
   if (arena == 0) return;
-  if (guestState(arena, task) != 0) detachGuest(arena, task);
+  if (!isElsewhere(task) && guestState(arena, task) != 0) detachGuest(arena, task);
   else hostDetachStack(task);
 }
 
 export function tk_is_live(task: i32): i32 {
+  if (arena != 0 && isElsewhere(plain(task))) return hostIsLiveElsewhere(plain(task));
   return arena != 0 && isLive(arena, plain(task)) ? 1 : 0;
 }
 

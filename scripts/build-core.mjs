@@ -1,4 +1,4 @@
-// Compiles the core: assembly/ -> build/core{,.shared,.model,.debug}.wasm build/guest.wasm (what guests import) and build/pool.wasm (what a pool's threads share work with), and the sources that carry them
+// Compiles the core: assembly/ -> build/core{,.shared,.model,.debug}.wasm build/guest.wasm (what guests import), build/guest-loops.wasm (in guests with threads) and build/pool.wasm (what a pool's threads share work with), and the sources that carry them
 // as base64 (bindings/generated/). Nothing is compiled twice: a stamp keeps the hash of what went in.
 //
 // A build that contains a data segment or a start function fails: every instance would apply it again over
@@ -9,9 +9,9 @@ import { main as asc } from "assemblyscript/asc";
 import { at, filesBelow, locked, put, ROOT } from "./lib.mjs";
 
 export const CORE_LIMIT = 8 * 1024;
-export const TARGETS = { local: "core.wasm", shared: "core.shared.wasm", model: "core.model.wasm", debug: "core.debug.wasm", guest: "guest.wasm", pool: "pool.wasm", poolModel: "pool.model.wasm" };
+export const TARGETS = { local: "core.wasm", shared: "core.shared.wasm", model: "core.model.wasm", debug: "core.debug.wasm", guest: "guest.wasm", loops: "guest-loops.wasm", pool: "pool.wasm", poolModel: "pool.model.wasm" };
 /** Modules beside the core have a configuration of their own. */
-const CONFIGS = { guest: "asconfig.guest.json", pool: "asconfig.pool.json", poolModel: "asconfig.pool.json" };
+const CONFIGS = { guest: "asconfig.guest.json", loops: "asconfig.loops.json", pool: "asconfig.pool.json", poolModel: "asconfig.pool.json" };
 const PUBLISHED = ["local", "shared"];
 const SECTION_NAMES = { 8: "start function", 11: "data segment" };
 
@@ -41,7 +41,7 @@ export function coreProblems(bytes) {
 function inputHash() {
   const hash = createHash("sha256");
   for (const file of filesBelow(at("assembly"))) hash.update(file).update(readFileSync(at("assembly", file)));
-  for (const file of ["asconfig.json", "asconfig.guest.json", "asconfig.pool.json", "scripts/build-core.mjs", "node_modules/assemblyscript/package.json"]) hash.update(readFileSync(at(file)));
+  for (const file of ["asconfig.json", "asconfig.guest.json", "asconfig.loops.json", "asconfig.pool.json", "scripts/build-core.mjs", "node_modules/assemblyscript/package.json"]) hash.update(readFileSync(at(file)));
   return hash.digest("hex");
 }
 

@@ -39,7 +39,11 @@ async function emcc(to) {
   await must(findEmcc(), ["-O2", at("test/guests/c/guest.c"), ...TOKIWA_C, ...ASYNCIFY, ...EMCC, "--no-entry", "-o", `${to}/guest-asyncify.mjs`], { env });
   await must(findEmcc(), ["-O3", at("test/guests/c/main.c"), ...TOKIWA_C, ...EMCC, "-o", `${to}/guest-main.mjs`], { env });
   await must(findEmcc(), ["-O2", at("test/guests/c/threads.c"), ...TOKIWA_C, ...EMCC.filter((flag) => flag !== "-sUSE_ES6_IMPORT_META=0"), "--no-entry", "-o", `${to}/guest-threads.mjs`], { env });
-  return ["guest-threads.mjs", "guest-threads.wasm", "guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm", "guest-io.mjs", "guest-io.wasm", "guest-exceptions.mjs", "guest-exceptions.wasm", "guest-asyncify.mjs", "guest-asyncify.wasm"];
+  // One source, with and without -pthread. What the library carries is only in dist/.
+  await must(findEmcc(), ["-O2", at("test/guests/c/loops.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-loops.mjs`], { env });
+  const pthread = ["-pthread", "--js-library", at("dist/c/tokiwa-pthread-lib.js"), "-sMODULARIZE", "-sEXPORT_NAME=createGuest", "-sPTHREAD_POOL_SIZE=5", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=64MB"];
+  await must(findEmcc(), ["-O2", at("test/guests/c/loops.c"), ...TOKIWA_C, ...pthread, "--no-entry", "-o", `${to}/guest-pthread.js`], { env });
+  return ["guest-loops.mjs", "guest-loops.wasm", "guest-pthread.js", "guest-pthread.wasm", "guest-pthread.worker.js", "guest-threads.mjs", "guest-threads.wasm", "guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm", "guest-io.mjs", "guest-io.wasm", "guest-exceptions.mjs", "guest-exceptions.wasm", "guest-asyncify.mjs", "guest-asyncify.wasm"];
 }
 
 async function cpp(to) {

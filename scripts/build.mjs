@@ -65,6 +65,13 @@ async function bundle() {
 /** What other compilers than ours read, shipped as it is. */
 const GUEST_SOURCES = ["c", "cpp", "rust", "assemblyscript"];
 
+/** tokiwa-pthread-lib.js carries guest-loops.wasm. */
+function withLoops(contents) {
+  const mark = "TOKIWA_LOOPS_BASE64";
+  if (!contents.includes(mark)) return contents;
+  return Buffer.from(contents.toString().replace(mark, readFileSync(at("build/guest-loops.wasm")).toString("base64")));
+}
+
 /** Declarations of what the entries reach. Their import paths end in .js: consumers do not allow .ts there. */
 async function declarations() {
   const config = at("build/tsconfig.types.json");
@@ -93,7 +100,7 @@ export async function build({ types = true } = {}) {
   const files = await bundle();
   for (const core of ["core.wasm", "core.shared.wasm"]) files.push({ path: core, contents: readFileSync(at("build", core)) });
   for (const folder of GUEST_SOURCES) {
-    for (const file of filesBelow(at("bindings", folder))) files.push({ path: join(folder, file), contents: readFileSync(at("bindings", folder, file)) });
+    for (const file of filesBelow(at("bindings", folder))) files.push({ path: join(folder, file), contents: withLoops(readFileSync(at("bindings", folder, file))) });
   }
   if (types) {
     removeOthers(at("build/types"), new Set());

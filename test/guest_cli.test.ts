@@ -17,6 +17,7 @@ test("the flags name files that exist", async () => {
   for (const path of paths) expect(existsSync(path), path).toBe(true);
   expect(words).toContain("--js-library");
   expect((await run("emscripten", "--ldflags", "--asyncify")).output).toContain("-sASYNCIFY -sASYNCIFY_IMPORTS=tk_sleep,tk_yield,");
+  expect((await run("emscripten", "--ldflags", "--pthread")).output).toMatch(/-pthread --js-library \S+tokiwa-pthread-lib.js/);
   const c = (await run("path", "c")).output.trim();
   expect(existsSync(`${c}/tokiwa.h`)).toBe(true);
   expect(existsSync(`${(await run("path", "rust")).output.trim()}/Cargo.toml`)).toBe(true);

@@ -15,6 +15,7 @@ const HELP = `usage: emcc app.c $(npx tokiwa emscripten --cflags --ldflags) -o a
   --cflags    where tokiwa.h and tokiwa.hpp are (C++: add -std=c++20)
   --ldflags   the JavaScript libraries that connect a module to its runtime
   --asyncify  with --ldflags: blocking code also on hosts without JSPI; attach the module with { asyncify }
+  --pthread   with both: loops that several threads run (tokiwa-loops.h); add -sPTHREAD_POOL_SIZE=n
   --help      this text
 
 For clang without Emscripten, and for rustc:  npx tokiwa path c | cpp | rust
@@ -43,7 +44,7 @@ function answer(words: readonly string[]): string | undefined {
     else if (word === "--ldflags") {
       for (const library of ["tokiwa-lib.js", "tokiwa-threads-lib.js"]) flags.push("--js-library", quoted(`${folder("c")}/${library}`));
       flags.push("-sALLOW_TABLE_GROWTH");
-    }
+    } else if (word === "--pthread") flags.push("-pthread", "--js-library", quoted(`${folder("c")}/tokiwa-pthread-lib.js`));
     else if (word === "--asyncify") flags.push("-sASYNCIFY", `-sASYNCIFY_IMPORTS=${BLOCKING_CALLS.join()}`);
     else return undefined;
   }

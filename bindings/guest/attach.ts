@@ -9,6 +9,7 @@ import type { AsyncifySupport } from "./asyncify.ts";
 import { Binding, bindings, type GuestImports } from "./binding.ts";
 import type { GuestIo, GuestStream } from "./io.ts";
 import { installedGuestThreads, type ThreadTickets } from "./seam.ts";
+import type { GuestWaker } from "./waker.ts";
 import { STACK_BYTES, STACK_BYTES_MAX, STACK_BYTES_MIN, STACKS_MAX } from "./stacks.ts";
 
 /** A module that Emscripten's factory has made, or the object it will be made of. */
@@ -85,6 +86,12 @@ export interface Guest extends Disposable {
   task(id: number): JoinHandle<number>;
   /** Wakes a task of the guest. False when it is queued already, or has ended. */
   wake(id: number): boolean;
+  /**
+   * A waker of a task for other threads, to be passed as an argument: of guests built with `-pthread` and `tokiwa-loops.h`.
+   *
+   * @throws {TokiwaError} `TOKIWA_NO_SHARED_MEMORY` for others
+   */
+  waker(id: number): GuestWaker;
   /** Names a promise for `tk_await_poll()`. */
   expose(promise: PromiseLike<unknown>): number;
   /**
@@ -161,11 +168,15 @@ class AttachedGuest implements Guest {
   }
 
   task(id: number): JoinHandle<number> {
-    return this.#binding.find(checkInteger("id", id, 0, 0x3fffffff));
+    return this.#binding.find(checkInteger("id", id, 0, 0x7fffffff));
   }
 
   wake(id: number): boolean {
     return this.#binding.wake(id);
+  }
+
+  waker(id: number): GuestWaker {
+    return this.#binding.waker(checkInteger("id", id, 0, 0x7fffffff));
   }
 
   expose(promise: PromiseLike<unknown>): number {

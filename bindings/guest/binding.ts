@@ -30,9 +30,11 @@ import { accessOfEmscripten, type EmscriptenAccess, type EmscriptenThreads, type
 import type { Asyncify, AsyncifyCalls, AsyncifySupport } from "./asyncify.ts";
 import { BLOCKING_CALLS, type BlockingCall, TK_ECANCELED, TK_ECLOSED, TK_EINVAL, TK_ELIMIT, TK_ENOSYS, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
 import type { GuestIo, GuestStream, IoTable } from "./io.ts";
+import { Loops, type LoopsAccess, SHARED_TASK } from "./loops.ts";
 import { PromiseTable } from "./promises.ts";
 import { type GuestThreads, installedGuestThreads, THREAD_CALLS, type ThreadHost, type ThreadSetup } from "./seam.ts";
 import { STACK_BYTES, StackBody, type StackHost, StackPool, STACKS_MAX } from "./stacks.ts";
+import type { GuestWaker } from "./waker.ts";
 import { fillRange, giveRange, type TableRange, takeRange } from "./table.ts";
 
 /** The exports of guest-interface.ts that JavaScript calls. */
@@ -71,6 +73,8 @@ export interface GuestImports {
   readonly link: (access: EmscriptenAccess) => void;
   /** Called by `tokiwa-threads-lib.js`. */
   readonly linkThreads: (threads: EmscriptenThreads) => void;
+  /** Called by `tokiwa-pthread-lib.js`. */
+  readonly linkLoops: (loops: LoopsAccess) => void;
 }
 
 interface StackJoin {
@@ -121,6 +125,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
   /** What threads of this guest start from; set when it has been attached. */
   threadSetup: ThreadSetup | undefined;
   #threads: GuestThreads | undefined;
+  #loops: Loops | undefined;
   #access: GuestAccess | undefined;
   #range: TableRange | undefined;
   #stackRange: TableRange | undefined;
@@ -158,6 +163,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
       stream: (stream: GuestStream) => this.stream(stream),
       link: (access: EmscriptenAccess) => void (this.emscripten = access),
       linkThreads: (threads: EmscriptenThreads) => void (this.emscriptenThreads = threads),
+      linkLoops: (loops: LoopsAccess) => void (this.#loops = new Loops(loops, this)),
     }) as GuestImports;
     bindings.set(this.imports, this);
   }
@@ -200,12 +206,18 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
       next: () => scheduler.state().nextTimeout ?? -1,
       alive: () => scheduler.alive,
       joinStack: (task: number, waiter: number) => this.#joinStack(task, waiter),
+      wakeElsewhere: (task: number) => this.#loops?.wake(task) ?? 0,
+      isLiveElsewhere: (task: number) => this.#loops?.isLive(task) ?? 0,
       abortStack: (task: number) => {
+        if (task & SHARED_TASK) return this.#loops?.abort(task) ?? TK_ESTALE;
         const join = this.#joins.get(task);
         join?.task.abort();
         return join === undefined ? TK_ESTALE : 1;
       },
-      detachStack: (task: number) => void this.#joins.delete(task),
+      detachStack: (task: number) => {
+        if (task & SHARED_TASK) this.#loops?.detach(task);
+        else this.#joins.delete(task);
+      },
       awaitPromise: (id: number, waiter: number) => {
         const state = this.#promises.look(id, waiter);
         if (state !== TK_PENDING && state !== TK_ESTALE) this.#calls.setValue(this.#promises.number(id));
@@ -257,6 +269,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     this.#asyncify?.check(this.label);
     this.#pool = new StackPool(access, this.stackBytes, this.maxStacks, this.#calls.isStackless() === 1);
     this.#scheduler.guests.add(this);
+    this.#loops?.listen();
     if (this.failOnDrain) this.#stopListening = onLoopDry(() => this.#drained());
   }
 
@@ -336,6 +349,19 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     return this.#mirror(task, name);
   }
 
+  /** @throws {TokiwaError} `TOKIWA_NO_SHARED_MEMORY` */
+  waker(task: number): GuestWaker {
+    if (this.#loops === undefined) {
+      throw new TokiwaError("TOKIWA_NO_SHARED_MEMORY", `tasks of ${this.label} can be woken on this thread only: it was not built with -pthread and tokiwa-loops.h. Send a message, or await the other thread's job.`);
+    }
+    return this.#loops.waker(task);
+  }
+
+  /** Wakes every task of the guest, for those that may have missed theirs. */
+  wakeAll(): void {
+    for (const task of this.#units()) this.wake(task);
+  }
+
   /** A poll task as a future of whatever it returned, also negative numbers. Dropping it aborts the task. `onEnd` is called in any case. */
   pollTask(fn: number, arg: number, onEnd: () => void): Operation<number> {
     const task = this.#calls.start(fn, arg, WATCHED_FLAG);
@@ -377,6 +403,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
   #find(task: number): JoinHandle<number> | undefined {
     const join = this.#joins.get(task);
     if (join !== undefined) return join.task;
+    if (task & SHARED_TASK) return this.#loops === undefined ? undefined : (this.runtime.spawnTask(this.#loops.taskOf(task), [], undefined, undefined) as JoinHandle<number>);
     return this.#calls.watchFromHost(task) === 1 ? this.#mirror(task, undefined) : undefined;
   }
 
@@ -541,6 +568,11 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
   }
 
   #joinStack(task: number, waiter: number): number {
+    if (task & SHARED_TASK) {
+      const state = this.#loops?.join(task, waiter) ?? TK_ESTALE;
+      if (state === TK_READY) this.#calls.setValue(this.#loops?.result as number);
+      return state;
+    }
     const join = this.#joins.get(task);
     if (join === undefined) return TK_ESTALE;
     if (join.result === undefined) {
@@ -585,6 +617,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     }
     this.#isClosed = true;
     this.#threads?.close();
+    this.#loops?.close();
     this.#calls.close();
     for (const task of this.#tasks.values()) task.abort();
     this.#joins.clear();

@@ -8,6 +8,7 @@ import { runJob, startGuest } from "./serve.ts";
 import { RUN_JOB, START_GUEST } from "./serve-wire.ts";
 import { Threads } from "./threads.ts";
 import { rootTickets } from "./tickets.ts";
+import { registerWakers } from "./waker.ts";
 
 /**
  * Lets guests have threads (`tokiwa-threads.h`, `thread` of the Rust crate) in a program that a bundler has made; elsewhere importing
@@ -15,6 +16,7 @@ import { rootTickets } from "./tickets.ts";
  */
 export function provideGuestThreads(): void {
   provideThreads();
+  registerWakers();
   installGuestThreads({ open: (host) => new Threads(host).calls(), root: rootTickets });
 }
 

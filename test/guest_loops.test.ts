@@ -1,0 +1,222 @@
+// Loops that several threads of a guest run (B5): one C source, built by emcc with and without -pthread.
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { Runtime } from "tokiwa";
+import { attach, type EmscriptenFactory, type EmscriptenModule, type Guest } from "tokiwa/guest";
+import { send, Thread } from "tokiwa/threads";
+import { fixture, type Calls } from "./guests/load.ts";
+import { hasJspi } from "./support/lanes.ts";
+
+const EINVAL = -1, ESTALE = -3, EWOULDBLOCK = -4, ECLOSED = -7, ENOSYS = -10, EDEADLK = -12;
+
+const builds = ["one thread", "pthreads"] as const;
+
+interface Made {
+  readonly guest: Guest;
+  readonly call: Calls;
+  end(): void;
+}
+
+async function make(build: (typeof builds)[number], runtime: Runtime): Promise<Made> {
+  let factory: EmscriptenFactory;
+  const file = build === "pthreads" ? "guest-pthread" : "guest-loops";
+  if (build === "pthreads") factory = createRequire(import.meta.url)(fileURLToPath(new URL("guests/fixtures/guest-pthread.js", import.meta.url))) as EmscriptenFactory;
+  else factory = ((await import(new URL("guests/fixtures/guest-loops.mjs", import.meta.url).href)) as { default: EmscriptenFactory }).default;
+  const guest = await attach(runtime, factory, { module: { wasmBinary: await fixture(`${file}.wasm`), printErr() {} } });
+  const call = new Proxy({}, { get: (_, name) => guest.exports[`_${String(name)}`] }) as Calls;
+  const workers = (guest.exports as EmscriptenModule)["PThread"] as { terminateAllThreads(): void; unusedWorkers: { terminate(): void }[] } | undefined;
+  return {
+    guest,
+    call,
+    end: () => {
+      workers?.terminateAllThreads();
+      for (const worker of workers?.unusedWorkers ?? []) worker.terminate();
+    },
+  };
+}
+
+describe.each(builds)("one source, %s", (build) => {
+  let runtime: Runtime;
+  let made: Made;
+  let guest: Guest;
+  let call: Calls;
+  let loop: number;
+  beforeAll(async () => {
+    runtime = new Runtime({ unhandledFailure: "ignore" });
+    made = await make(build, runtime);
+    ({ guest, call } = made);
+    loop = call.loop_new!();
+    call.loop_start!(loop, 3);
+  });
+  beforeEach(() => call.reset!());
+  afterAll(async () => {
+    await runtime.shutdown();
+    made.end();
+  });
+
+  test("the main thread's task joins tasks of the loop", async () => {
+    expect(await guest.task(call.join_yielders!(loop, 100, 100))).toBe(700);
+    expect(call.counter_get!()).toBe(10_000);
+    expect(call.ended_get!()).toBe(100);
+    expect(call.loop_alive!(loop)).toBe(0);
+  });
+
+  test("tasks spawn tasks on their loop, and join them", async () => {
+    expect(await guest.task(call.tree_on!(loop, 12))).toBe(2 ** 13 - 1);
+  });
+
+  test("a token goes round: no wake is lost, from whichever thread", async () => {
+    for (const [n, rounds, tokens] of [[2, 20_000, 1], [50, 1000, 7], [300, 100, 300]] as const) {
+      call.reset!();
+      await guest.task(call.ring_spawn!(loop, n, rounds, tokens));
+      expect(call.counter_get!()).toBeGreaterThanOrEqual(n * rounds);
+    }
+  }, 60_000);
+
+  test("timers never fire early", async () => {
+    const sleepers = Array.from({ length: 200 }, (_, i) => guest.task(call.sleeper_on!(loop, (i * 7) % 60)));
+    expect((await Promise.all(sleepers)).every((result) => result === 5)).toBe(true);
+    expect([call.ended_get!(), call.early_get!()]).toEqual([200, 0]);
+  });
+
+  test("a task of the loop wakes one of the main thread", async () => {
+    expect(await Promise.all(Array.from({ length: 20 }, () => guest.task(call.told_spawn!(loop))))).toEqual(Array(20).fill(11));
+  });
+
+  test("an abort is a task's last poll, and takes its timer back", async () => {
+    const tasks = [call.never_on!(loop), call.sleeper_on!(loop, 100_000)];
+    const handles = tasks.map((task) => guest.task(task));
+    await new Promise((done) => setTimeout(done, 20));
+    for (const task of tasks) expect(call.abort_task!(task)).toBe(1);
+    for (const handle of handles) await expect(handle).rejects.toThrow("cancelled");
+    expect(call.ended_get!()).toBe(1100);
+    for (const task of tasks) expect([call.abort_task!(task), call.is_live!(task)]).toEqual([ESTALE, 0]);
+  });
+
+  test("a trap ends one task, and the threads go on", async () => {
+    await expect(guest.task(call.trap_on!(loop))).rejects.toThrow("trapped");
+    expect(await guest.task(call.join_yielders!(loop, 20, 5))).toBe(140);
+  });
+
+  test("null and foreign functions, loops that are none, and a task that waits for itself", async () => {
+    expect(call.null_on!(loop)).toBe(EINVAL);
+    if (build === "one thread") expect(call.wild_on!(loop)).toBe(EINVAL);
+    else expect([call.wild_on!(loop), call.loop_stop!(loop + 8), call.loop_runners!(0), call.yielder_on!(12, 1)]).toEqual([EINVAL, EINVAL, EINVAL, EINVAL]);
+    expect(call.loop_run!(loop)).toBe(EWOULDBLOCK);            // the main thread may not wait
+    expect(await guest.task(call.self_join_on!(loop))).toBe(1000 + EDEADLK);
+  });
+
+  test("inside of a task nothing blocks", async () => {
+    expect(await guest.task(call.blocking_on!(loop))).toBe(1000 + EWOULDBLOCK);
+  });
+});
+
+describe("with pthreads", () => {
+  let runtime: Runtime;
+  let made: Made;
+  let guest: Guest;
+  let call: Calls;
+  let loop: number;
+  beforeEach(async () => {
+    runtime = new Runtime({ unhandledFailure: "ignore" });
+    made = await make("pthreads", runtime);
+    ({ guest, call } = made);
+    loop = call.loop_new!();
+  });
+  afterEach(async () => {
+    await runtime.shutdown();
+    made.end();
+  });
+  const until = async (condition: () => boolean): Promise<void> => {
+    while (!condition()) await new Promise((done) => setTimeout(done, 2));
+  };
+
+  test("tasks move between threads, and every poll is counted once", async () => {
+    expect(call.loop_start!(loop, 4)).toBe(4);
+    await until(() => call.loop_runners!(loop) === 4);
+    for (let i = 0; i < 5; i++) expect(call.yielders_on!(loop, 1000, 200)).toBe(1000);
+    await until(() => call.loop_alive!(loop) === 0);
+    expect([call.counter_get!(), call.ended_get!()]).toEqual([1_000_000, 5000]);
+    expect(call.moved_get!()).toBeGreaterThan(0);
+  }, 60_000);
+
+  test("nothing is lost when threads come and go", async () => {
+    call.yielders_on!(loop, 500, 400);
+    expect(call.loop_alive!(loop)).toBe(500);                  // nobody runs it yet
+    call.loop_start!(loop, 4);
+    const second = call.loop_new!();
+    call.loop_start!(second, 1);
+    expect(await guest.task(call.join_yielders!(second, 50, 10))).toBe(350);
+    await until(() => call.loop_alive!(loop) === 0);
+    expect([call.counter_get!(), call.ended_get!()]).toEqual([200_500, 550]);
+    expect(call.loop_stop!(loop)).toBe(1);
+    await until(() => call.loop_runners!(loop) === 0);
+    expect(call.loop_runners!(second)).toBe(1);
+  }, 60_000);
+
+  test("a pthread outside of a loop sleeps, joins and blocks", async () => {
+    call.loop_start!(loop, 2);
+    call.waiter_start!(loop);
+    await until(() => call.counter_get!() > 1000);
+    expect(call.counter_get!()).toBe(1 + 50 + 7000);
+  });
+
+  test("what belongs to the main thread is not to be had in a loop", async () => {
+    call.loop_start!(loop, 1);
+    expect(await guest.task(call.foreign_on!(loop))).toBe(1000 + 2 * ENOSYS);
+  });
+
+  test("a thread of ours wakes the guest's tasks, the main thread's and a loop's", async () => {
+    call.loop_start!(loop, 1);
+    using thread = new Thread();
+    const wake = send((waker: { wake(): void }, times: number) => {
+      for (let i = 0; i < times; i++) waker.wake();
+    });
+    const own = call.polls_spawn!(0);
+    const shared = call.polls_spawn!(loop);
+    await until(() => call.polls_get!(0) === 1 && call.polls_get!(1) === 1);
+    for (const [which, task] of [own, shared].entries()) {
+      await thread.exec(wake, guest.waker(task), 1);
+      await until(() => call.polls_get!(which) === 2);
+      await thread.exec(wake, guest.waker(task), 5000);        // more than the box holds: they are one wake, or a few
+      await until(() => call.polls_get!(which) > 2);
+      expect(call.abort_task!(task)).toBe(1);
+      await thread.exec(wake, guest.waker(task), 10);          // too late: nothing happens
+    }
+  });
+
+  test("handles of JavaScript: the result, a second join, and dropping one aborts", async () => {
+    call.loop_start!(loop, 2);
+    const task = call.yielder_on!(loop, 10);
+    await until(() => call.is_live!(task) === 0);
+    expect(await guest.task(task)).toBe(7);                    // it had ended before
+    await expect(guest.task(task)).rejects.toThrow("joined by somebody else");
+    const never = call.never_on!(loop);
+    guest.task(never).abort();
+    await until(() => call.is_live!(never) === 0);
+  });
+
+  test.skipIf(!hasJspi)("blocking code of the main thread joins a task of a loop", async () => {
+    call.loop_start!(loop, 1);
+    expect(await guest.task(call.blocking_join!(loop))).toBe(5);
+  });
+
+  test("after detach() the threads leave, and every call is refused", async () => {
+    call.loop_start!(loop, 3);
+    await until(() => call.loop_runners!(loop) === 3);
+    call.yielders_on!(loop, 100, 1_000_000);
+    const task = guest.task(call.never_on!(loop));
+    guest.detach();
+    expect(call.yielder_on!(loop, 1)).toBe(ECLOSED);
+    expect(call.loop_new!()).toBe(0);
+    await expect(task).rejects.toThrow("cancelled");
+    await runtime.shutdown({ timeout: 1000 });
+  });
+});
+
+test("a waker for other threads needs a guest in shared memory", async () => {
+  await using runtime = new Runtime();
+  const { guest, call } = await make("one thread", runtime);
+  expect(() => guest.waker(call.never_on!(call.loop_new!()))).toThrow("-pthread");
+});
