@@ -2,7 +2,7 @@
 // channel and lock must stand: numbers that are none, use after close, twice, foreign, oneself, functions that throw or come back.
 import { describe, expect, test } from "vitest";
 import {
-  Barrier, broadcast, BroadcastSender, ContextError, mpsc, Mutex, Notify, OnceCell, oneshot, OptionError, PENDING, run, Runtime, RwLock, Semaphore, SendError, SetOnce, spawn, unboundedMpsc, watch,
+  Barrier, broadcast, BroadcastSender, ContextError, mpsc, Mutex, Notify, OnceCell, oneshot, OptionError, PENDING, run, Runtime, RwLock, Semaphore, type SendError, SetOnce, spawn, unboundedMpsc, watch,
 } from "tokiwa";
 import { task } from "tokiwa/testing";
 
