@@ -15,8 +15,8 @@
 // Globals belong to the instance, that is, to one guest on one thread.
 
 import {
-  ARENA_CURRENT, ARENA_DRIVING, ARENA_ELAPSED, ARENA_GUEST_POLLS, COMPLETE, DRIVING, JOINABLE, NIL,
-  POLL_PENDING, POLL_READY, POLL_YIELD, RESULT_CANCELLED,
+  ARENA_CAPACITY, ARENA_CURRENT, ARENA_DRIVING, ARENA_ELAPSED, ARENA_FREE, ARENA_GUEST_POLLS, ARENA_GUESTS, ARENA_LIVE, ARENA_STATES, COMPLETE,
+  DRIVING, FN_SHIFT, GENERATION_MASK, GUEST, JOINABLE, NIL, NOTIFIED, POLL_PENDING, POLL_READY, POLL_YIELD, RESULT_CANCELLED,
 } from "./layout";
 import { handleOf, indexOf } from "./bits";
 import { statePtr, takeSlot } from "./slab";
@@ -64,6 +64,8 @@ const WHEEL_RANGE: f64 = 68719476735.0; //  2^36 - 1 ms
 let arena: usize = 0;
 let base: u32 = 0;
 let limit: u32 = 0;
+/** limit - 1 while the guest is attached, else 0: a function pointer less 1 is below it. */
+let span: u32 = 0;
 let canSuspend: bool = false;
 let running: i32 = -1;
 let idle: u32 = 0;
@@ -91,6 +93,7 @@ export function bind(runtimeArena: u32, suspends: bool): void {
 export function setTable(first: u32, count: u32): void {
   base = first;
   limit = count;
+  span = count == 0 ? 0 : count - 1;
   if (getShadow != 0) setStackAccess(first + getShadow, first + setShadow);
 }
 
@@ -103,6 +106,7 @@ export function setStackAccess(get: u32, set: u32): void {
 /** Every call fails from now on; the arena may be gone. */
 export function close(): void {
   arena = 0;
+  span = 0;
 }
 
 export function setValue(value: f64): void {
@@ -156,11 +160,30 @@ export function enter(task: i32, fn: u32, count: u32, first: u32, second: u32, t
 // ---- tasks
 
 export function tk_spawn(fn: u32, arg: u32): i32 {
-  return start(fn, arg, JOINABLE);
+  return quickStart(fn, arg, JOINABLE);
 }
 
 export function tk_spawn_detached(fn: u32, arg: u32): i32 {
-  return start(fn, arg, 0);
+  return quickStart(fn, arg, 0);
+}
+
+/** start() without a call, for a slot that was used before: spawnGuest(), takeSlot() and push() in one. */
+// @ts-ignore: decorator
+@inline
+function quickStart(fn: u32, arg: u32, flags: u32): i32 {
+  const index = fn - 1 < span ? load<u32>(arena + ARENA_FREE) : <u32>NIL;
+  if (index == <u32>NIL) return start(fn, arg, flags);
+  const bytes = <usize>load<u32>(arena + ARENA_CAPACITY) << 2; // of a table; they lie one behind the other
+  const place = <usize>load<u32>(arena + ARENA_STATES) + (<usize>index << 2);
+  const generation = load<u32>(place) & <u32>GENERATION_MASK;
+  store<u32>(arena + ARENA_FREE, load<u32>(place + bytes));
+  store<u32>(place, generation | <u32>(NOTIFIED | GUEST) | flags | ((base + fn) << <u32>FN_SHIFT));
+  store<u32>(place + bytes * 2, arg);
+  store<u32>(arena + ARENA_LIVE, load<u32>(arena + ARENA_LIVE) + 1);
+  store<u32>(arena + ARENA_GUESTS, load<u32>(arena + ARENA_GUESTS) + 1);
+  push(arena, index);
+  if (load<u32>(arena + ARENA_DRIVING) == 0) hostSchedule();
+  return handleOf(index, generation);
 }
 
 export function start(fn: u32, arg: u32, flags: u32): i32 {

@@ -51,6 +51,8 @@ export function takeSlot(arena: usize, bits: u32): u32 {
 }
 
 /** Gives back the slot of a unit that is COMPLETE and in no list; its handles are stale from now on. */
+// @ts-ignore: decorator
+@inline
 export function releaseSlot(arena: usize, index: u32, state: u32): void {
   const generation = (state & <u32>GENERATION_MASK) + (<u32>1 << <u32>GENERATION_SHIFT);
   store<u32>(statePtr(arena, index), generation | <u32>COMPLETE);

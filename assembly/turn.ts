@@ -6,18 +6,19 @@
 // NOTIFIED until just before their poll, which JavaScript clears for every word it takes, also for
 // units it then skips because they are COMPLETE.
 //
-// Order is that of the ring. A guest unit is polled here, so it may run only while no JavaScript
+// Order is that of the ring; a guest that yields goes to its back at once, unless others have yielded before and wait in
+// the deferred list: then behind them. A guest unit is polled here, so it may run only while no JavaScript
 // unit waits in the batch before it; guests that ended and are WATCHED do wait there, flagged GUEST_DONE, until settled.
 // A guest may call every export but turn() (which does nothing then), so every table address is loaded
 // again after it. If it traps, CURRENT keeps its handle and the batch count is right: see guestFailed().
 
 import {
-  ARENA_BATCH, ARENA_BATCH_COUNT, ARENA_CURRENT, ARENA_GUEST_POLLS, ARENA_CAPACITY, ARENA_HEAD, ARENA_RING, ARENA_STATES, ARENA_TAIL, BATCH_MAX,
-  CANCELLED, COMPLETE, DONE, FN_MAX, FN_SHIFT, GUEST, GUEST_DONE, HELD, INDEX_MASK, NIL, NOTIFIED, POLL_PENDING,
+  ARENA_BATCH, ARENA_BATCH_COUNT, ARENA_CAPACITY, ARENA_CURRENT, ARENA_DEFER_COUNT, ARENA_GUEST_POLLS, ARENA_GUESTS, ARENA_HEAD, ARENA_LIVE, ARENA_RING,
+  ARENA_STATES, ARENA_TAIL, BATCH_MAX, CANCELLED, COMPLETE, DONE, FN_MAX, FN_SHIFT, GUEST, GUEST_DONE, HELD, INDEX_MASK, JOINABLE, NIL, NOTIFIED, POLL_PENDING,
   POLL_YIELD, RESULT_CANCELLED, RESULT_TRAPPED, WATCHED, YIELD,
 } from "./layout";
 import { handleOf, indexOf } from "./bits";
-import { argPtr, statePtr } from "./slab";
+import { argPtr, releaseSlot, statePtr } from "./slab";
 import { complete, letGo } from "./state";
 import { pushDeferred } from "./queue";
 
@@ -65,6 +66,8 @@ function fill(arena: usize, filled: u32, max: u32): u32 {
   let mask = load<u32>(arena + ARENA_CAPACITY) - 1;
   let tail = load<u32>(arena + ARENA_TAIL);
   let head = load<u32>(arena + ARENA_HEAD);
+  let polls = load<u32>(arena + ARENA_GUEST_POLLS);
+  store<u32>(arena + ARENA_BATCH_COUNT, filled);            // right whenever a guest may look, or trap
   for (let left = max - filled; left != 0 && head != tail; ) {
     const index = load<u32>(ring + (<usize>(head & mask) << 2));
     const place = states + (<usize>index << 2);
@@ -81,59 +84,59 @@ function fill(arena: usize, filled: u32, max: u32): u32 {
       letGo(arena, index, state & ~NOTIFIED);
     } else {
       if (scripts) break;
-      store<u32>(arena + ARENA_HEAD, head + 1);
-      store<u32>(arena + ARENA_BATCH_COUNT, filled);
-      if (pollGuest(arena, index, state)) {
-        store<u32>(arena + ARENA_BATCH + (<usize>filled << 2), index | <u32>GUEST_DONE);
-        filled++;
-      }
+      store<u32>(arena + ARENA_HEAD, ++head);
+      const handle = handleOf(index, state);
+      store<u32>(place, (state & ~NOTIFIED) | <u32>HELD);
+      store<u32>(arena + ARENA_CURRENT, handle);
+      store<u32>(arena + ARENA_GUEST_POLLS, ++polls);
+      let result = call_indirect<i32>(
+        (state >> <u32>FN_SHIFT) & <u32>FN_MAX,
+        load<u32>(argPtr(arena, index)),
+        state & <u32>CANCELLED ? ~handle : handle,
+      );
       left--;
-      states = <usize>load<u32>(arena + ARENA_STATES);      // the guest may have made them grow
-      ring = <usize>load<u32>(arena + ARENA_RING);
-      mask = load<u32>(arena + ARENA_CAPACITY) - 1;
+      const now = <usize>load<u32>(arena + ARENA_STATES);
+      if (now != states) {                                  // the guest has made them grow
+        states = now;
+        ring = <usize>load<u32>(arena + ARENA_RING);
+        mask = load<u32>(arena + ARENA_CAPACITY) - 1;
+        head = load<u32>(arena + ARENA_HEAD);
+      }
       tail = load<u32>(arena + ARENA_TAIL);
-      head = load<u32>(arena + ARENA_HEAD);
+      const after = load<u32>(statePtr(arena, index)) & ~HELD;
+      if (state & <u32>CANCELLED) result = RESULT_CANCELLED;
+      if (after & <u32>COMPLETE) letGo(arena, index, after); // freed during its own poll: the caller knows
+      else if (result == POLL_PENDING) store<u32>(statePtr(arena, index), after);
+      else if (result == POLL_YIELD) {
+        store<u32>(statePtr(arena, index), after | <u32>NOTIFIED);
+        if (after & <u32>NOTIFIED) continue;
+        if (load<u32>(arena + ARENA_DEFER_COUNT) != 0) pushDeferred(arena, index);
+        else {                                              // behind everything: the ring does, and needs no look
+          store<u32>(ring + (<usize>(tail & mask) << 2), index);
+          store<u32>(arena + ARENA_TAIL, ++tail);
+        }
+      } else if (!(after & <u32>(JOINABLE | WATCHED | NOTIFIED))) { // complete(), for the one that nobody asks about
+        store<u32>(arena + ARENA_LIVE, load<u32>(arena + ARENA_LIVE) - 1);
+        store<u32>(arena + ARENA_GUESTS, load<u32>(arena + ARENA_GUESTS) - 1);
+        releaseSlot(arena, index, after);
+      } else if (endGuest(arena, index, after, result)) {
+        store<u32>(arena + ARENA_BATCH + (<usize>filled << 2), index | <u32>GUEST_DONE);
+        store<u32>(arena + ARENA_BATCH_COUNT, ++filled);
+      }
     }
   }
+  store<u32>(arena + ARENA_CURRENT, NIL);
   store<u32>(arena + ARENA_HEAD, head);
   return filled;
 }
 
-/** @returns whether the unit ended, and JavaScript must learn of it. */
+/** Ends a guest whose state is `state`, without HELD. @returns whether it is WATCHED; then it is HELD until the batch word is settled. */
 // @ts-ignore: decorator
 @inline
-function pollGuest(arena: usize, index: u32, state: u32): bool {
-  const handle = handleOf(index, state);
-  store<u32>(statePtr(arena, index), (state & ~NOTIFIED) | <u32>HELD);
-  store<u32>(arena + ARENA_CURRENT, handle);
-  store<u32>(arena + ARENA_GUEST_POLLS, load<u32>(arena + ARENA_GUEST_POLLS) + 1);
-  let result = call_indirect<i32>(
-    (state >> <u32>FN_SHIFT) & <u32>FN_MAX,
-    load<u32>(argPtr(arena, index)),
-    state & <u32>CANCELLED ? ~handle : handle,
-  );
-  store<u32>(arena + ARENA_CURRENT, NIL);
-  const after = load<u32>(statePtr(arena, index));
-  if (after & <u32>COMPLETE) {                              // freed during its own poll: the caller knows
-    letGo(arena, index, after & ~HELD);
-    return false;
-  }
-  if (state & <u32>CANCELLED) result = RESULT_CANCELLED;
-  else if (result == POLL_PENDING) {
-    store<u32>(statePtr(arena, index), after & ~HELD);
-    return false;
-  } else if (result == POLL_YIELD) {
-    requeue(arena, index, statePtr(arena, index), after & ~HELD);
-    return false;
-  }
-  return endGuest(arena, index, after, result);
-}
-
-/** @returns whether it is WATCHED; then it stays HELD, until the batch word is settled. */
 function endGuest(arena: usize, index: u32, state: u32, result: i32): bool {
   store<i32>(argPtr(arena, index), result);
   const isWatched = (state & <u32>WATCHED) != 0;
-  complete(arena, index, isWatched ? state : state & ~HELD);
+  complete(arena, index, isWatched ? state | <u32>HELD : state);
   return isWatched;
 }
 

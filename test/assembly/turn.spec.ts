@@ -199,13 +199,24 @@ describe("guests", () => {
     expect<u32>(ready(arena)).toBe(3);
   });
 
-  it("that yield run again after the next look", () => {
+  it("that yield run again behind what is in the ring", () => {
     guestNew(arena, yieldOnce.index, 4, WATCHED);
-    expect<u32>(turn(arena, 0, 256)).toBe(0);
-    expect<u32>(turn(arena, 0, 256)).toBe(0);
-    expect<u32>(look(arena, 0)).toBe(1);
+    guestNew(arena, pend.index, 7, WATCHED);
     expect<u32>(turn(arena, 0, 256)).toBe(1);
-    expect<u64>(trace).toBe(44);
+    expect<u64>(trace).toBe(4744);                          // it yields until it was the last to run, too
+  });
+
+  it("that yield wait behind units that have yielded before", () => {
+    const unit = spawn(arena);
+    guestNew(arena, yieldOnce.index, 4, WATCHED);
+    expect<u32>(turn(arena, 0, 256)).toBe(1);
+    beginPoll(arena, 0);
+    setResult(arena, 0, YIELD);
+    expect<u32>(turn(arena, 1, 256)).toBe(0);               // the guest is polled, and goes behind the unit
+    expect<u32>(look(arena, 0)).toBe(2);
+    expect<u32>(turn(arena, 0, 256)).toBe(1);
+    expect<u32>(batchWord(arena, 0)).toBe(unit & INDEX_MASK);
+    expect<u64>(trace).toBe(4);
   });
 
   it("may make every table grow while they are polled", () => {
