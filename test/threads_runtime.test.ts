@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { JoinError, OptionError, Runtime, run, type Sendable, sleep, spawnBlocking, type Suspend, TokiwaError } from "tokiwa";
 import { move, registerError, send } from "tokiwa/threads";
 import { afterEach, describe, expect, test } from "vitest";
+import { seed } from "./support/lanes.ts";
 import { transports } from "./support/sent.ts";
 
 const execute = promisify(execFile);
@@ -55,6 +56,22 @@ describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
     const ends = await Promise.all([1500, 1, 1, 1, 1, 1, 1, 1].map((ms) => runtime.spawn(busy, ms).then(() => performance.now() - start)));
     expect(Math.max(...ends.slice(1))).toBeLessThan(1000);
   });
+
+  test("jobs of every length, some taken back again and again, are neither lost nor mixed up", async () => {
+    const runtime = multi({ workerThreads: 3, transport });
+    const work = send(([n, micros]: [number, number]) => {
+      const end = performance.now() + micros / 1000;
+      while (performance.now() < end);
+      return n;
+    });
+    let random = seed % 0x7fffffff;
+    const next = (): number => (random = (Math.imul(random, 1103515245) + 12345) & 0x7fffffff) / 0x7fffffff;
+    for (const end = performance.now() + 3000; performance.now() < end; ) {
+      const given = Array.from({ length: 1 + Math.floor(next() * 60) }, (_, n): [number, number] => [n, next() < 0.1 ? 3000 * next() : 50 * next()]);
+      const values = await Promise.all(given.map((one) => runtime.spawn(work, one)));
+      expect(values, `TOKIWA_SEED=${seed}`).toEqual(given.map(([n]) => n));
+    }
+  }, 30_000);
 
   test("70 000 jobs in flight all settle", async () => {
     const runtime = multi({ workerThreads: 2, transport });

@@ -61,7 +61,6 @@ export class Link implements JobPlace {
   isDead = false;
   /** It has died because it never said that it is ready. */
   isLate = false;
-  isRecalling = false;
   done = 0;
   deliveredAt = 0;
   readonly #pool: LinkOwner;
@@ -83,6 +82,8 @@ export class Link implements JobPlace {
   #outDefinitions: Definition[] | undefined;
   #outTransfer: Transferable[] | undefined;
   #outAnswers: unknown[] = [];
+  /** Messages about jobs taken back that it has not answered. */
+  #recalls = 0;
   #idleTimer: HostTimer | undefined;
   #startTimer: HostTimer | undefined;
 
@@ -132,6 +133,11 @@ export class Link implements JobPlace {
   }
 
   // ---- what is in there
+
+  /** It was told to let go of jobs, and has not said that it has. */
+  get isRecalling(): boolean {
+    return this.#recalls > 0;
+  }
 
   /** Jobs that hold the worker or wait for it. */
   get occupancy(): number {
@@ -242,12 +248,12 @@ export class Link implements JobPlace {
     if (count === 0) return [];
     if (this.control === undefined) {
       if (!this.isRecalling) this.post({ k: "recall", count });
-      this.isRecalling = true;
+      this.#recalls = 1;
       return [];
     }
     const taken = this.#claimBack(count);
-    if (taken > 0 && !this.isRecalling) {
-      this.isRecalling = true;                             // nothing more is delivered until it has let go of them
+    if (taken > 0) {
+      this.#recalls++;                                     // nothing more is delivered until it has let go of all of them
       this.post({ k: "recall", count: taken });
     }
     const jobs = this.unstarted.splice(this.unstarted.length - taken, taken);
@@ -292,7 +298,7 @@ export class Link implements JobPlace {
         break;
       case "recalled":
         if (!Array.isArray(message.ids)) break;
-        this.isRecalling = false;
+        if (this.#recalls > 0) this.#recalls--;
         this.#recalled(message.ids);
         return;
       case "offer":
