@@ -43,6 +43,7 @@ function targetTable(runs) {
   const lists = runs.map((run) => {
     const outcome = (name, side) => run.results.find((result) => result.name === name)?.sides[side];
     const get = (name, side) => outcome(name, side)?.ns?.median ?? NaN;
+    get.wall = (name, side) => outcome(name, side)?.wallNs?.median ?? NaN;
     get.major = Number(run.node.slice(1).split(".")[0]);
     return targets(get, (name, side) => outcome(name, side)?.ratio?.median ?? NaN);
   });

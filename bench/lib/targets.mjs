@@ -1,4 +1,4 @@
-// What issues 2 and 6 want to reach, computed from results. `there` is what ARCHITECTURE.md section 7 says of native
+// What issues 2, 4 and 6 want to reach, computed from results. `there` is what ARCHITECTURE.md section 7 says of native
 // Tokio (another run, on another machine); `scale` brings it to the machine of the results by the one number that
 // both have: a native async function with one await, started and joined, 176 ns there.
 export const PROMISE_THERE = 176;
@@ -50,5 +50,35 @@ export function targets(get, ratio) {
     between("net: memory of an idle connection, async, against bare node:net", ratio("bytes_per_idle_connection", "async"), 1.3),
     between("net: 99th percentile of the latency at 80 % load, generator, against bare node:net", ratio("latency_p99_at_80_percent", "generator"), 2),
     between("net: 99th percentile of the latency at 80 % load, async, against bare node:net", ratio("latency_p99_at_80_percent", "async"), 2),
+    ...threads(get, ratio, { between, least }),
+  ];
+}
+
+/** Threads, two workers. Ratios of wall time; "against" is how many times as fast. */
+function threads(get, ratio, { between, least }) {
+  const faster = (name, side, peer) => ratio(name, peer) / ratio(name, side);
+  const cold = (side) => ratio("pool_cold_first_result", side) / Math.min(...["piscina", "tinypool", "workerpool", "poolifier", "comlink"].map((peer) => ratio("pool_cold_first_result", peer)));
+  const perSecond = (side) => 1e9 / get.wall("channel_numbers", side);
+  const rows = [];
+  for (const [side, raw, pools] of [["tokiwa shared", 5, 25], ["tokiwa messages", 2.5, 10]]) {
+    rows.push(
+      least(`threads: jobs that do nothing, ${side}, against one postMessage for each`, faster("pool_noop_throughput", side, "raw postMessage"), raw),
+      least(`threads: jobs that do nothing, ${side}, against piscina`, faster("pool_noop_throughput", side, "piscina"), pools),
+      ...(raw === 5 ? [least(`threads: jobs that do nothing, ${side}, against tinypool`, faster("pool_noop_throughput", side, "tinypool"), pools)] : []),
+    );
+  }
+  return [
+    ...rows,
+    between("threads: one job at a time, tokiwa shared, against piscina", ratio("pool_noop_latency", "tokiwa shared"), 0.6),
+    between("threads: seven short jobs beside a long one, tokiwa shared", get("pool_uneven", "tokiwa shared"), 30, "ms"),
+    between("threads: seven short jobs beside a long one, tokiwa messages", get("pool_uneven", "tokiwa messages"), 30, "ms"),
+    least("threads: a Julia set on two workers, tokiwa shared, against one thread", 1 / ratio("pool_julia_strips", "tokiwa shared"), 1.8),
+    between("threads: CPU time of that against one thread", get("pool_julia_strips", "tokiwa shared") / get("pool_julia_strips", "serial"), 1.05),
+    between("threads: first result of a cold pool, tokiwa shared, against the quickest pool", cold("tokiwa shared"), 1),
+    between("threads: first result of a cold pool, tokiwa messages, against the quickest pool", cold("tokiwa messages"), 1),
+    least("threads: ticks of a 10 ms interval in an idle worker against those with raw postMessage", ratio("pool_interval_ticks", "tokiwa shared"), 0.95),
+    least("threads: fib(30) by nested spawns on two workers, tokiwa shared, against sequential", 1 / ratio("fib_30_nested_spawn", "tokiwa shared"), 1.8),
+    least("threads: numbers through a channel, in millions a second", Math.max(perSecond("sharedChannel, generator"), perSecond("sharedChannel, blocking")) / 1e6, 1),
+    least("threads: messages of 64 bytes against a MessagePort", 1 / ratio("channel_64_bytes", "sharedChannel, generator"), 1),
   ];
 }

@@ -2,7 +2,7 @@
 // strips, the first result of a cold pool, and what idle workers cost.
 import { Worker } from "node:worker_threads";
 import { julia } from "./work.mjs";
-import { pools } from "./pools.mjs";
+import { needsNode22, pools } from "./pools.mjs";
 
 const THREADS = 2;
 const THROUGHPUT = 5000;
@@ -95,6 +95,7 @@ export default [
     answer: (THROUGHPUT * (THROUGHPUT - 1)) / 2,
     clock: "wall",
     base: "raw postMessage",
+    skip: needsNode22,
     sides: sidesOf(all, (pool) => async () => {
       const values = await Promise.all(Array.from({ length: THROUGHPUT }, (_, n) => pool.exec("noop", [n])));
       return values.reduce((a, b) => a + b, 0);
@@ -107,6 +108,7 @@ export default [
     answer: LATENCY,
     clock: "wall",
     base: "piscina",
+    skip: needsNode22,
     sides: {
       ...sidesOf(all, (pool) => async () => {
         for (let i = 0; i < LATENCY; i++) await pool.exec("noop", [i]);

@@ -1,10 +1,11 @@
 // The pools that are compared, alike: start(threads) gives { exec(name, args, transfer), close() }. Not a case.
 //
 // Each is used as its manual says: a module with functions, found by name. The numbers and the answers are the same.
+import { execFileSync } from "node:child_process";
 import { Worker } from "node:worker_threads";
 
 const at = (path) => new URL(path, import.meta.url);
-const WORK = at("./work.mjs");
+const WORK = at("./workers/tokiwa.mjs");
 
 async function tokiwa(transport, threads) {
   const { Runtime } = await import("../../dist/index.js");
@@ -109,4 +110,9 @@ export const pools = {
       close: () => Promise.all(workers.map((worker) => worker.terminate())),
     };
   },
+};
+
+/** For `skip` of a case. */
+export const needsNode22 = {
+  multithreading: ({ node }) => (Number(execFileSync(node, ["-p", "process.versions.node.split('.')[0]"], { encoding: "utf8" })) >= 22 ? undefined : "it needs Promise.withResolvers, which Node 22 has"),
 };
