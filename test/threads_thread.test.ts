@@ -117,6 +117,20 @@ describe.each(transports)("Thread (%s)", (transport) => {
 });
 
 describe.each(transports)("ThreadPool (%s)", (transport) => {
+  test("buffers arrive with jobs that a busy thread has to leave to another", async () => {
+    await using pool = new ThreadPool({ size: 2, transport });
+    const work = send((bytes: Uint8Array, busyMs: number) => {
+      const end = performance.now() + busyMs;
+      while (performance.now() < end);
+      return bytes.length;
+    });
+    await Promise.all([pool.exec(() => 0), pool.exec(() => 0)]);
+    for (const mark of [<T>(value: T): T => value, move]) {
+      const jobs = Array.from({ length: 12 }, (_, i) => pool.exec(work, mark(new Uint8Array(i + 1)), i === 0 ? 100 : 0));
+      expect(await Promise.all(jobs)).toEqual(jobs.map((_, i) => i + 1));
+    }
+  });
+
   test("a pool of 2 runs 4 jobs of every kind, and nothing is pending at the end", async () => {
     const pool = new ThreadPool({ size: 2, transport });
     const jobs = [

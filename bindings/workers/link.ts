@@ -244,7 +244,7 @@ export class Link implements JobPlace {
   /** Takes back the newest half of what has not started. With messages the answer comes later. */
   takeBack(): Job[] {
     this.refreshStarted();
-    const count = (this.unstarted.length + 1) >> 1;
+    const count = Math.min((this.unstarted.length + 1) >> 1, this.#repeatable());
     if (count === 0) return [];
     if (this.control === undefined) {
       if (!this.isRecalling) this.post({ k: "recall", count });
@@ -259,6 +259,13 @@ export class Link implements JobPlace {
     const jobs = this.unstarted.splice(this.unstarted.length - taken, taken);
     for (const job of jobs) this.#returned(job);
     return jobs;
+  }
+
+  /** How many of the newest could be delivered once more: what was transferred with a job is not here any longer. */
+  #repeatable(): number {
+    let at = this.unstarted.length;
+    while (at > 0 && (this.unstarted[at - 1] as Job).transfer === undefined) at--;
+    return this.unstarted.length - at;
   }
 
   #claimBack(count: number): number {
@@ -426,7 +433,7 @@ export class Link implements JobPlace {
     let unstarted: Job[] = [];
     if (this.control !== undefined) {
       this.refreshStarted();
-      unstarted = this.unstarted.filter((job) => !job.isOver);
+      unstarted = this.unstarted.filter((job) => !job.isOver && job.transfer === undefined);   // what was transferred has died with it
       for (const job of unstarted) this.#returned(job);
     }
     const started = this.inFlight.all();

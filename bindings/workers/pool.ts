@@ -305,6 +305,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
 
   /** How many jobs like this one may wait in a worker. */
   #window(job: Job): number {
+    if (job.transfer !== undefined && this.options.size > 1) return 1;   // it cannot be taken back, so it goes to who can start it
     const { micros } = job.sendable;
     if (micros < 0) return this.options.isShared ? UNKNOWN_WINDOW : 1;
     if (micros <= AHEAD_MICROS / MAX_WINDOW) return MAX_WINDOW;
