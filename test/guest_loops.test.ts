@@ -1,4 +1,5 @@
 // Loops that several threads of a guest run (B5): one C source, built by emcc with and without -pthread.
+import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -214,6 +215,12 @@ describe("with pthreads", () => {
     await runtime.shutdown({ timeout: 1000 });
   });
 });
+
+test("the process ends after detach()", async () => {
+  const program = fileURLToPath(new URL("guests/process-pthread.mjs", import.meta.url));
+  const result = await new Promise((resolve) => execFile(process.execPath, [program], { timeout: 20_000 }, (error, output) => resolve({ code: error?.code ?? 0, output })));
+  expect(result).toEqual({ code: 0, output: "350\n" });
+}, 30_000);
 
 test("a waker for other threads needs a guest in shared memory", async () => {
   await using runtime = new Runtime();

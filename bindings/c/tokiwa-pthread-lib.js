@@ -88,7 +88,8 @@
       return tokiwa[name];
     },
     $tokiwaLoopsLinked__deps: ['$tokiwaImport', '$tokiwaLoops'],
-    $tokiwaLoopsLinked: '=ENVIRONMENT_IS_PTHREAD || tokiwaImport("linkLoops")({ "calls": tokiwaLoops["calls"], "memory": function() { return wasmMemory; } })',
+    $tokiwaLoopsLinked: '=ENVIRONMENT_IS_PTHREAD || tokiwaImport("linkLoops")({ "calls": tokiwaLoops["calls"], "memory": function() { return wasmMemory; },'
+      + ' "workers": function() { return PThread.runningWorkers.concat(PThread.unusedWorkers); } })',
   };
   for (const name of loops) {
     library[name] = '=tokiwaImport("' + name + '")';

@@ -20,6 +20,8 @@ const LOOK_MS = 4;
 export interface LoopsAccess {
   readonly calls: LoopCalls;
   memory(): WebAssembly.Memory;
+  /** Workers of the guest's pthreads. */
+  workers(): { unref?: () => void }[];
 }
 
 /** The exports of guest-loops.ts that JavaScript calls. */
@@ -50,12 +52,14 @@ const waitAsync = (Atomics as unknown as { waitAsync?: WaitAsync }).waitAsync;
 export class Loops {
   readonly #calls: LoopCalls;
   readonly #memory: () => WebAssembly.Memory;
+  readonly #workers: LoopsAccess["workers"];
   readonly #host: LoopsHost;
   #isClosed = false;
   #isListening = false;
   #timer: HostTimer | undefined;
 
-  constructor({ calls, memory }: LoopsAccess, host: LoopsHost) {
+  constructor({ calls, memory, workers }: LoopsAccess, host: LoopsHost) {
+    this.#workers = workers;
     this.#calls = calls;
     this.#memory = memory;
     this.#host = host;
@@ -132,6 +136,7 @@ export class Loops {
     this.#isClosed = true;
     if (this.#timer !== undefined) stopTimer(this.#timer);
     this.#calls.closeAll();
+    for (const worker of this.#workers()) worker.unref?.();  // Emscripten keeps them for later threads; the process may end
   }
 }
 
