@@ -34,6 +34,7 @@ async function emcc(to) {
   await must(findEmcc(), ["-O2", at("test/guests/c/guest.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-c.mjs`], { env });
   await must(findEmcc(), ["-x", "c++", "-std=c++20", "-O2", "-fno-exceptions", "-fno-rtti", at("test/guests/cpp/guest.cpp"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-cpp.mjs`], { env });
   await must(findEmcc(), ["-x", "c++", "-std=c++20", "-O2", "-fexceptions", at("test/guests/cpp/exceptions.cpp"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-exceptions.mjs`], { env });
+  await must(findEmcc(), ["-O2", at("test/guests/c/peer.c"), ...EMCC, "--no-entry", "-o", `${to}/peer.mjs`], { env });
   await must(findEmcc(), ["-O2", at("examples/emscripten-page/particles.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/particles.mjs`], { env });
   await must(findEmcc(), ["-O2", at("test/guests/c/io.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-io.mjs`], { env });
   await must(findEmcc(), ["-O2", at("test/guests/c/guest.c"), ...TOKIWA_C, ...ASYNCIFY, ...EMCC, "--no-entry", "-o", `${to}/guest-asyncify.mjs`], { env });
@@ -43,7 +44,7 @@ async function emcc(to) {
   await must(findEmcc(), ["-O2", at("test/guests/c/loops.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-loops.mjs`], { env });
   const pthread = ["-pthread", "--js-library", at("dist/c/tokiwa-pthread-lib.js"), "-sMODULARIZE", "-sEXPORT_NAME=createGuest", "-sPTHREAD_POOL_SIZE=5", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=64MB"];
   await must(findEmcc(), ["-O2", at("test/guests/c/loops.c"), ...TOKIWA_C, ...pthread, "--no-entry", "-o", `${to}/guest-pthread.js`], { env });
-  return ["guest-loops.mjs", "guest-loops.wasm", "guest-pthread.js", "guest-pthread.wasm", "guest-pthread.worker.js", "guest-threads.mjs", "guest-threads.wasm", "guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm", "guest-io.mjs", "guest-io.wasm", "guest-exceptions.mjs", "guest-exceptions.wasm", "guest-asyncify.mjs", "guest-asyncify.wasm"];
+  return ["guest-loops.mjs", "guest-loops.wasm", "guest-pthread.js", "guest-pthread.wasm", "guest-pthread.worker.js", "guest-threads.mjs", "guest-threads.wasm", "guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm", "guest-io.mjs", "guest-io.wasm", "peer.mjs", "peer.wasm", "guest-exceptions.mjs", "guest-exceptions.wasm", "guest-asyncify.mjs", "guest-asyncify.wasm"];
 }
 
 async function cpp(to) {

@@ -30,8 +30,33 @@ const bare = (stacks) => () => {
   };
 };
 
+/** Sleeps of 0 ms, 100 tasks at once; the bare import waits for a host timer. */
+const SLEEPS = 4000;
+const sleepers = (run) => ({ run: () => run(100, SLEEPS / 100) });
+const sleeping = async () => {
+  const { guest } = await guestOf("clang", {});
+  return sleepers(async (tasks, sleeps) => (await Promise.all(Array.from({ length: tasks }, () => guest.run("sleep_loop", sleeps)))).reduce((sum, done) => sum + done, 0));
+};
+const bareSleeping = () => {
+  const suspending = new WebAssembly.Suspending(() => new Promise((resolve) => setTimeout(resolve, 0)));
+  const loop = WebAssembly.promising(new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(LOOP)), { e: { f: suspending } }).exports.g);
+  return sleepers(async (tasks, sleeps) => {
+    await Promise.all(Array.from({ length: tasks }, () => loop(sleeps)));
+    return tasks * sleeps;
+  });
+};
+
 const skip = { tk_yield: noJspi, "bare import": noJspi };
 export default [
   { name: "guest_suspend_1", unit: "suspension", ops: LOOPS, answer: LOOPS, base: "bare import", skip, sides: { tk_yield: looped("yield_loop", 1), "bare import": bare(1) } },
   { name: "guest_suspend_100", unit: "suspension", ops: LOOPS, answer: LOOPS, base: "bare import", skip, sides: { tk_yield: looped("yield_loop", 100), "bare import": bare(100) } },
+  {
+    name: "guest_sleep_100",
+    unit: "sleep",
+    ops: SLEEPS,
+    answer: SLEEPS,
+    base: "bare import",
+    skip: { tk_sleep: noJspi, "bare import": noJspi },
+    sides: { tk_sleep: sleeping, "bare import": bareSleeping },
+  },
 ];

@@ -20,4 +20,21 @@ export async function guestOf(name, options = { lane: "manual" }) {
   return { runtime, guest, call: guest.exports, drive };
 }
 
+/** Emscripten's own timers and calls for later, in a module without tokiwa. `calls(module)` starts some. */
+export async function peer(calls) {
+  const { default: create } = await import("../../test/guests/fixtures/peer.mjs");
+  let done;
+  const wasmBinary = await readFile(new URL("../../test/guests/fixtures/peer.wasm", import.meta.url));
+  const module = await create({ wasmBinary, done: () => done() });
+  return {
+    async run() {
+      const before = module._called_get();
+      const finished = new Promise((resolve) => (done = resolve));
+      calls(module);
+      await finished;
+      return (module._called_get() - before) >>> 0;
+    },
+  };
+}
+
 export default undefined;

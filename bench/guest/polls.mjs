@@ -1,11 +1,11 @@
-// Poll tasks of guests: spawned and run, yielding, woken. The guests are the fixtures of the tests; the baselines drive the same
-// C functions from JavaScript: a queue in an array, and a host timer for each callback, which is what emscripten_async_call
-// and emscripten_set_timeout do.
-import { guestOf, YIELD } from "./guests.mjs";
+// Poll tasks of guests: spawned and run, yielding, woken, asleep. The guests are the fixtures of the tests; the baselines drive
+// the same C functions from a queue in JavaScript, and use Emscripten's own emscripten_async_call and emscripten_set_timeout.
+import { guestOf, peer, YIELD } from "./guests.mjs";
 
 const SPAWNS = 1000;
 const TASKS = 1000;
 const YIELDS = 20;
+const TIMERS = 10_000;
 
 /** Spawns and runs through the core. */
 const spawnSide = (name, spawn, total) => async () => {
@@ -24,6 +24,21 @@ const spawnSide = (name, spawn, total) => async () => {
 async function cFunction(name) {
   const { guest, call } = await guestOf("clang");
   return { call, poll: guest.exports.__indirect_function_table.get(call[name]()) };
+}
+
+/** Wakes a thousand idle tasks from JavaScript; polling them is not measured. */
+async function wakes(wake) {
+  const side = await guestOf("clang");
+  const tasks = Array.from({ length: TASKS }, (_, id) => side.call.idle_spawn(id));
+  side.drive();
+  return {
+    before: side.drive,
+    run() {
+      let woken = 0;
+      for (const task of tasks) if (wake(side, task)) woken++;
+      return woken;
+    },
+  };
 }
 
 export default [
@@ -50,23 +65,7 @@ export default [
           },
         };
       },
-      setTimeout: async () => {
-        const { call, poll } = await cFunction("tick_fn");
-        return {
-          async run() {
-            const before = call.counter_get();
-            await new Promise((resolve) => {
-              for (let i = 0; i < SPAWNS; i++) {
-                setTimeout(() => {
-                  poll(1, i);
-                  if (i === SPAWNS - 1) resolve();
-                }, 0);
-              }
-            });
-            return (call.counter_get() - before) >>> 0;
-          },
-        };
-      },
+      emscripten_async_call: () => peer((module) => module._async_calls(SPAWNS)),
     },
   },
   {
@@ -105,6 +104,41 @@ export default [
           },
         };
       },
+    },
+  },
+  {
+    name: "guest_wake",
+    unit: "wake",
+    ops: TASKS,
+    answer: TASKS,
+    base: "core.wake",
+    sides: {
+      "guest.wake": () => wakes(({ guest }, task) => guest.wake(task)),
+      "core.wake": () => wakes(({ runtime }, task) => {
+        const { core, arena } = runtime.scheduler;
+        return core.exports.wake(arena, task) === 1;
+      }),
+    },
+  },
+  {
+    name: "guest_timer",
+    unit: "timer",
+    ops: TIMERS,
+    answer: TIMERS,
+    base: "emscripten_set_timeout",
+    sides: {
+      C: async () => {
+        const { runtime, call } = await guestOf("clang", {});
+        return {
+          async run() {
+            const before = call.counter_get();
+            call.sleepers(TIMERS, 1);
+            while (runtime.metrics().tasksAlive > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+            return (call.counter_get() - before) >>> 0;
+          },
+        };
+      },
+      emscripten_set_timeout: () => peer((module) => module._set_timeouts(TIMERS, 1)),
     },
   },
 ];

@@ -50,6 +50,12 @@ export function targets(get, ratio) {
     between("net: memory of an idle connection, async, against bare node:net", ratio("bytes_per_idle_connection", "async"), 1.3),
     between("net: 99th percentile of the latency at 80 % load, generator, against bare node:net", ratio("latency_p99_at_80_percent", "generator"), 2),
     between("net: 99th percentile of the latency at 80 % load, async, against bare node:net", ratio("latency_p99_at_80_percent", "async"), 2),
+    between("guest: spawn and run a poll task, C", get("guest_spawn_run", "C"), 15, "ns"),
+    between("guest: a yield, C", get("guest_yield_1000", "C"), 12, "ns"),
+    between("guest: a yield, C++", get("guest_yield_1000", "C++"), 15, "ns"),
+    between("guest: a yield, Rust", get("guest_yield_1000", "Rust"), 25, "ns"),
+    between("guest: a wake from JavaScript, beyond the core's own", get("guest_wake", "guest.wake") - get("guest_wake", "core.wake"), 5, "ns"),
+    ...(get.major >= 24 ? [between("guest: a blocking sleep against a bare suspending import", ratio("guest_sleep_100", "tk_sleep"), 1.3)] : []),
     ...threads(get, ratio, { between, least }),
   ];
 }

@@ -195,3 +195,24 @@ EXPORT int32_t overflow(int32_t depth) {
 }
 EXPORT int32_t yield_loop(int32_t n) { for (int32_t i = 0; i < n; i++) tk_yield(); return n; }
 EXPORT int32_t sleep_loop(int32_t n) { for (int32_t i = 0; i < n; i++) tk_sleep(0); return n; }
+
+/* ---- timers, each of a task of its own, for the benchmarks */
+struct sleeper { tk_timer timer; double ms; };
+static int32_t sleeper_poll(void *arg, tk_task self) {
+  struct sleeper *s = arg;
+  if (self >= 0 && s->timer.id == -2) { tk_timer_start(&s->timer, self, s->ms); return TK_PENDING; }
+  if (self >= 0 && !tk_timer_done(&s->timer)) return TK_PENDING;
+  tk_timer_stop(&s->timer);
+  free(s);
+  counter++;
+  return TK_READY;
+}
+EXPORT int32_t sleepers(int32_t n, double ms) {
+  for (int32_t i = 0; i < n; i++) {
+    struct sleeper *s = malloc(sizeof *s);
+    s->timer.id = -2;
+    s->ms = ms;
+    if (tk_spawn_detached(sleeper_poll, s) < 0) return i;
+  }
+  return n;
+}
