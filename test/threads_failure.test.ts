@@ -193,6 +193,13 @@ describe("a worker that is no worker of ours", () => {
     }
   });
 
+  test("and sends what cannot be read is ended", async () => {
+    // Node 20 lets a detached buffer be posted, and the receiver gets a messageerror; Node 26 throws in the worker.
+    const thread = new Thread({ transport: "messages", worker: saying("const u = new Uint8Array(8); structuredClone(u.buffer, { transfer: [u.buffer] }); port.postMessage({ u }, [u.buffer])") });
+    expect(await thread.exec(() => 1).result()).toMatchObject(died);
+    thread.terminate();
+  });
+
   test.each(transports)("and dies whenever it is ready is not started for ever (%s)", async (transport) => {
     let started = 0;
     const worker = (): Worker => {

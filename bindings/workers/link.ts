@@ -119,6 +119,7 @@ export class Link implements JobPlace {
     this.#thread = worker;
     this.#origin = origin;
     worker.port.onmessage = (event: MessageEvent<ToParent>) => this.receive(event.data);
+    worker.port.onmessageerror = () => this.died(new Error("a message of the worker could not be read"));
     (worker.port as { unref?: () => void }).unref?.();
     worker.setRef(pool.outstanding > 0);
     this.#startTimer = startTimer(() => {

@@ -129,6 +129,9 @@ export class WorkerSide implements RuntimeThreads {
     for (const definition of start.definitions ?? []) this.#knownOf(definition);
     this.#outbox = new Outbox((message, transfer) => this.#post(message, transfer));
     start.port.onmessage = (event: MessageEvent<ToWorker>) => this.#receive(event.data);
+    start.port.onmessageerror = () => {
+      throw new TokiwaError("TOKIWA_NOT_CLONEABLE", "a message could not be read in the worker: something in it cannot be cloned there");
+    };
     builtinModule<{ on(event: string, fn: () => void): void }>("node:process")?.on("exit", () => {
       this.#flush();
       if (this.#control !== undefined) Atomics.store(this.#control, DEAD, 1);
@@ -294,7 +297,10 @@ export class WorkerSide implements RuntimeThreads {
     this.#workedSince = false;
     const mayNap = this.#running === 0 && this.#now - this.#lastWork < LINGER && this.#scheduler.nextTick === Infinity;
     const rested = shared.sleep(mayNap, mayNap && !hasWorked ? NAP : 0);
-    if (rested === WOKEN) return true;
+    if (rested === WOKEN) {
+      this.#workedSince = true;                            // what woke it may be a message, and that needs a turn of the event loop
+      return true;
+    }
     if (rested === AWAKE) this.#schedulePumpLater();
     return false;
   }
