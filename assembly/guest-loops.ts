@@ -326,7 +326,7 @@ function slotPtr(from: usize, at: u32): usize {
 function append(index: u32): bool {
   const tail = load<u32>(ring + RING_TAIL);
   if (tail - loadWord(ring + RING_HEAD) >= RING_CAPACITY) return false;
-  storeWord(slotPtr(ring, tail), index);
+  store<u32>(slotPtr(ring, tail), index);                   // plain: nobody looks past the tail
   storeWord(ring + RING_TAIL, tail + 1);                    // publishes the slot; pairs with the load in takeFirst() and steal()
   return true;
 }
@@ -335,7 +335,7 @@ function takeFirst(from: usize): i32 {
   while (true) {
     const head = loadWord(from + RING_HEAD);
     if (head == loadWord(from + RING_TAIL)) return NIL;
-    const index = loadWord(slotPtr(from, head));
+    const index = load<u32>(slotPtr(from, head));           // plain: it counts only if head has not moved
     if (replaceWord(from + RING_HEAD, head, head + 1)) return index;
   }
 }
@@ -352,7 +352,7 @@ function steal(): i32 {
       if (count == 0 || count > RING_CAPACITY) break;       // more: head has moved meanwhile
       const taken = (count + 1) >>> 1;
       const tail = load<u32>(ring + RING_TAIL);
-      for (let j: u32 = 0; j < taken; j++) storeWord(slotPtr(ring, tail + j), loadWord(slotPtr(other, head + j)));
+      for (let j: u32 = 0; j < taken; j++) store<u32>(slotPtr(ring, tail + j), load<u32>(slotPtr(other, head + j)));   // plain, for the same two reasons
       if (!replaceWord(other + RING_HEAD, head, head + taken)) continue;
       storeWord(ring + RING_TAIL, tail + taken);
       return takeFirst(ring);

@@ -81,6 +81,16 @@ describe.each(builds)("one source, %s", (build) => {
     expect([call.ended_get!(), call.early_get!()]).toEqual([200, 0]);
   });
 
+  test("spawned, woken, aborted and joined at random, every task is polled by one thread at a time and dies once", async () => {
+    const seed = Number(process.env["SEED"] ?? Date.now() & 0xffff);
+    const tasks = build === "pthreads" ? 200 : 50;
+    expect(call.chaos_start!(loop, tasks, 2000, seed)).toBe(tasks);
+    const end = Date.now() + 40_000;
+    while (call.loop_alive!(loop) > 0 && Date.now() < end) await new Promise((done) => setTimeout(done, 5));
+    expect({ seed, alive: call.loop_alive!(loop), ended: call.ended_get!(), twice: call.twice_get!(), died: call.died_get!() }).toEqual({ seed, alive: 0, ended: tasks, twice: 0, died: call.born_get!() });
+    expect(call.born_get!()).toBeGreaterThan(tasks * 500);    // more than there are slots: they are used again
+  }, 60_000);
+
   test("a task of the loop wakes one of the main thread", async () => {
     expect(await Promise.all(Array.from({ length: 20 }, () => guest.task(call.told_spawn!(loop))))).toEqual(Array(20).fill(11));
   });

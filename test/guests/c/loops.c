@@ -192,6 +192,85 @@ static int32_t told_poll(void *arg, tk_task self) {
 }
 EXPORT tk_task told_spawn(tk_loop loop) { struct told *t = calloc(1, sizeof *t); t->loop = loop; return tk_spawn(told_poll, t); }
 
+/* ---- chaos: tasks that spawn victims, and wake, abort, detach and join them, from whichever thread. Each victim is born once
+ * and dies once, by itself or by its last poll */
+static _Atomic int32_t born, died, twice;
+EXPORT int32_t born_get(void) { return born; }
+EXPORT int32_t died_get(void) { return died; }
+EXPORT int32_t twice_get(void) { return twice; }
+struct victim { tk_timer timer; int32_t kind, left; _Atomic int32_t inside, dead; };
+static int32_t victim_die(struct victim *v) { if (atomic_exchange(&v->dead, 1)) twice++; died++; free(v); return 3; }
+static int32_t victim_poll(void *arg, tk_task self) {
+  struct victim *v = arg;
+  if (atomic_fetch_add(&v->inside, 1) != 0) twice++;         /* two threads in one task */
+  int32_t result = TK_PENDING;
+  if (self < 0) { tk_timer_stop(&v->timer); return victim_die(v); }
+  if (v->kind == 0) result = v->left-- > 0 ? TK_YIELD : victim_die(v);
+  else if (v->kind == 1) {                                   /* sleeps; a wake that comes early changes nothing */
+    if (v->left) { v->left = 0; tk_timer_start(&v->timer, self, 1); }
+    if (tk_timer_done(&v->timer)) result = victim_die(v);
+  } else if (v->left-- <= 0) result = victim_die(v);         /* needs to be woken */
+  if (result != 3) atomic_fetch_sub(&v->inside, 1);
+  return result;
+}
+struct chaos { uint32_t seed; int32_t rounds, live; tk_task victims[16]; tk_task joining; };
+static uint32_t chance(struct chaos *c, uint32_t n) { c->seed = c->seed * 1664525u + 1013904223u; return (c->seed >> 8) % n; }
+static int32_t chaos_poll(void *arg, tk_task self) {
+  struct chaos *c = arg;
+  if (self < 0) return 0;
+  for (int32_t step = 0; step < 50; step++) {
+    if (c->joining) {
+      tk_wake(c->joining);                                   /* victims that need it would not end otherwise */
+      int32_t state = tk_join_poll(c->joining, self, 0);
+      if (state == TK_PENDING) {
+        if (chance(c, 4) == 0) tk_abort(c->joining);
+        return chance(c, 2) ? TK_YIELD : (tk_abort(c->joining), TK_PENDING);
+      }
+      if (state != TK_READY) return -100 + state;
+      c->joining = 0;
+    }
+    if (c->rounds <= 0 && c->live == 0) { ended++; free(c); return TK_READY; }
+    uint32_t what = chance(c, 6);
+    if (c->rounds-- > 0 && what < 3 && c->live < 16) {
+      struct victim *v = calloc(1, sizeof *v);
+      v->kind = (int32_t)chance(c, 3);
+      v->left = 1 + (int32_t)chance(c, 4);
+      v->timer.id = -1;
+      born++;
+      tk_task t = tk_spawn(victim_poll, v);
+      if (t < 0) return t;
+      c->victims[c->live++] = t;
+    } else if (c->live > 0) {
+      tk_task t = c->victims[chance(c, (uint32_t)c->live)];
+      if (what == 3) tk_wake(t);
+      else if (what == 4) tk_abort(t);
+      else { c->joining = t; for (int32_t i = 0; i < c->live; i++) if (c->victims[i] == t) { c->victims[i] = c->victims[--c->live]; break; } }
+    }
+  }
+  return TK_YIELD;
+}
+EXPORT int32_t chaos_start(tk_loop loop, int32_t n, int32_t rounds, uint32_t seed) {
+  for (int32_t i = 0; i < n; i++) {
+    struct chaos *c = calloc(1, sizeof *c);
+    c->seed = seed + (uint32_t)i * 7919;
+    c->rounds = rounds;
+    tk_task t = tk_spawn_detached_on(loop, chaos_poll, c);
+    if (t < 0) return t;
+  }
+  return n;
+}
+
+/* ---- for measurements: yields and nothing else */
+static int32_t lean_poll(void *arg, tk_task self) {
+  int32_t *left = arg;
+  if (self < 0 || --*left <= 0) { free(left); return TK_READY; }
+  return TK_YIELD;
+}
+EXPORT int32_t lean_on(tk_loop loop, int32_t n, int32_t yields) {
+  for (int32_t i = 0; i < n; i++) { int32_t *left = malloc(sizeof *left); *left = yields; tk_task t = tk_spawn_detached_on(loop, lean_poll, left); if (t < 0) return t; }
+  return n;
+}
+
 /* ---- blocking code of the main thread */
 static int32_t blocking_join_code(void *loop) {
   int32_t result = 0, state = tk_join(sleeper_on((tk_loop)(uintptr_t)loop, 5), &result);
