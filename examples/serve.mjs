@@ -17,7 +17,16 @@ async function answer(request, response) {
   const bytes = FOLDERS.some((folder) => path.startsWith(folder)) ? await readFile(join(ROOT, path)).catch(() => undefined) : undefined;
   if (path === "/favicon.ico") response.writeHead(204).end();
   else if (bytes === undefined) response.writeHead(404).end(`no ${path}`);
-  else response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "text/plain", "cache-control": "no-store" }).end(bytes);
+  else send(request, response, bytes, { "content-type": TYPES[extname(path)] ?? "text/plain", "cache-control": "no-store" });
+}
+
+/** The whole file, or the range that was asked for. */
+function send(request, response, bytes, headers) {
+  const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
+  const [first, last] = range === null ? [0, bytes.length - 1] : [Number(range[1]), Math.min(Number(range[2]), bytes.length - 1)];
+  if (range !== null) headers["content-range"] = `bytes ${first}-${last}/${bytes.length}`;
+  headers["content-length"] = Math.max(0, last - first + 1);
+  response.writeHead(range === null ? 200 : 206, headers).end(request.method === "HEAD" ? undefined : bytes.subarray(first, last + 1));
 }
 
 /** @returns where it listens, and what ends it */

@@ -2,8 +2,8 @@
 // on Tokio's names: no glue, no wasm-bindgen.
 //
 //   rustc --edition 2021 --target wasm32-unknown-unknown --crate-type rlib --crate-name tokiwa $(npx tokiwa path rust)/src/lib.rs
-//   rustc --edition 2021 --target wasm32-unknown-unknown --crate-type cdylib -C opt-level=3 -C panic=abort --extern tokiwa=libtokiwa.rlib \
-//     -C link-args="--export-table --growable-table --export=__stack_pointer" stars.rs
+//   rustc --edition 2021 --target wasm32-unknown-unknown --crate-type cdylib -C opt-level=3 -C panic=abort -C target-feature=+mutable-globals \
+//     --extern tokiwa=libtokiwa.rlib -C link-args="--export-table --growable-table --export=__stack_pointer" stars.rs
 use std::cell::RefCell;
 use std::time::Duration;
 use tokiwa as tokio;

@@ -6,7 +6,7 @@
 //! A waker is the task's number and nothing else: no allocation, no reference count.
 //!
 //! ```text
-//! rustc --target wasm32-unknown-unknown --crate-type cdylib -C panic=abort \
+//! rustc --target wasm32-unknown-unknown --crate-type cdylib -C panic=abort -C target-feature=+mutable-globals \
 //!   -C link-arg=--export-table -C link-arg=--growable-table -C link-arg=--export=__stack_pointer ...
 //! ```
 #![no_std]
