@@ -30,7 +30,8 @@ const EMPTY = new Uint8Array(0);
 
 export abstract class HostEndpoint implements Endpoint {
   readonly readGate = new Gate(true);
-  readonly writeGate = new Gate(true);
+  /** Made at the first write: an idle connection needs none. */
+  #writeGate: Gate | undefined = undefined;
   /** Null while nothing is queued: an idle connection needs no list. */
   protected chunks: Uint8Array[] | null = null;
   /** Index of the first chunk that is not used up. */
@@ -50,6 +51,10 @@ export abstract class HostEndpoint implements Endpoint {
   protected onGone: (() => void) | undefined = undefined;
   /** See `setLinger()`. */
   lingerMs: number | undefined = undefined;
+
+  get writeGate(): Gate {
+    return (this.#writeGate ??= new Gate(true));
+  }
 
   // ---- what the host does
 
@@ -111,7 +116,7 @@ export abstract class HostEndpoint implements Endpoint {
 
   protected openGates(): void {
     this.readGate.open();
-    this.writeGate.open();
+    this.#writeGate?.open();
   }
 
   // ---- source
