@@ -7,6 +7,8 @@ import { describe, expect, test } from "vitest";
 
 const folder = fileURLToPath(new URL("../examples/", import.meta.url));
 const TIMEOUT_MS = 60_000;
+/** Serves the pages until it is stopped. */
+const SERVER = "serve.mjs";
 
 /** Runs an example in a process of its own. */
 function runExample(name: string): Promise<{ code: number | null; output: string }> {
@@ -24,7 +26,7 @@ function runExample(name: string): Promise<{ code: number | null; output: string
 }
 
 describe("examples", () => {
-  const names = readdirSync(folder).filter((name) => name.endsWith(".mjs"));
+  const names = readdirSync(folder).filter((name) => name.endsWith(".mjs") && name !== SERVER);
 
   test.each(names)("%s runs to its end", async (name) => {
     const { code, output } = await runExample(name);

@@ -74,5 +74,5 @@ describe("the end of a program (B4, B6)", () => {
     const failed = await run("idle-fails");
     expect(failed.code).not.toBe(0);
     expect(failed.errors).toContain('guest "program" has 1 tasks that nothing can wake any more');
-  });
+  }, 60_000);
 });
