@@ -5,7 +5,7 @@
 // were passed in are only lent (task/promise.ts, operand()).
 
 import { OptionError } from "./errors.ts";
-import { type Awaitable, completed, context, describeFuture, type Future, Operation, PENDING, type Waker } from "./future.ts";
+import { type Awaitable, completed, context, describeFuture, type Future, giveBack, Operation, PENDING, type Waker } from "./future.ts";
 import { checkBoolean, checkFunction, checkOptions, show } from "./options.ts";
 import { Random } from "./random.ts";
 import { operand } from "./task/promise.ts";
@@ -22,6 +22,8 @@ class Join<T extends unknown[]> extends Operation<T> {
   #first = -1;
   #failure: { at: number; error: unknown } | undefined;
   #isOver = false;
+  /** Which values are not this join's to give back. */
+  #kept: Set<number> | undefined;
 
   constructor(branches: Future<unknown>[], failsFast: boolean) {
     super();
@@ -45,6 +47,7 @@ class Join<T extends unknown[]> extends Operation<T> {
           const value = branch.poll(waker);
           if (value === PENDING) continue;
           this.#values[at] = value;
+          if ((branch as Partial<Operation<unknown>>).keepsValue === true) (this.#kept ??= new Set()).add(at);
         } catch (error) {
           branches[at] = undefined;
           if (this.#failsFast) {
@@ -59,11 +62,22 @@ class Join<T extends unknown[]> extends Operation<T> {
       if (this.#left > 0) return PENDING;
     }
     this.#isOver = true;
-    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#failure !== undefined) {
+      this.#giveBackAll();
+      throw this.#failure.error;
+    }
     return this.#values as T;
   }
 
+  /** Guards and permits that nobody will get. */
+  #giveBackAll(): void {
+    const values = this.#values;
+    for (let at = 0; at < values.length; at++) if (this.#kept?.has(at) !== true) giveBack(values[at]);
+    values.length = 0;
+  }
+
   override [Symbol.dispose](): void {
+    if (!this.#isOver) this.#giveBackAll();
     this.#isOver = true;
     disposeAll(this.#branches);
   }
@@ -92,7 +106,7 @@ function disposeAll(branches: (Future<unknown> | undefined)[]): void {
  * Waits for all of them, in one task, and gives their values in order.
  *
  * If some fail, the others still run to their end; then the failure of the first in order is thrown.
- * Dropping it drops what has not finished.
+ * Dropping it drops what has not finished; a lock or permit that one of them has already got is given back, also when it fails.
  *
  * @example const [user, posts] = await join(loadUser(), loadPosts());
  */

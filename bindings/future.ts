@@ -216,6 +216,11 @@ export abstract class Operation<T> implements Future<T> {
     return undefined;
   }
 
+  /** Whether its value can be had again from elsewhere (a task's from its handle): then a drop does not give it back. */
+  get keepsValue(): boolean {
+    return false;
+  }
+
   /** What a deadlock report says that is waited for. */
   describe(): string {
     return "a future";
@@ -372,6 +377,19 @@ class ByRef<T> extends Operation<T> {
 export function byRef<T>(inner: Future<T>): Future<T> {
   if (!isFuture(inner)) throw new OptionError(`byRef() takes a future, got ${show(inner)}`);
   return new ByRef(inner);
+}
+
+/** Marks guards and permits: what only the one it was handed to can give back. */
+export const HANDED: unique symbol = Symbol("tokiwa.handed");
+
+/**
+ * Gives back what a future has obtained and will hand to nobody, since it was dropped: guards and permits, also in the array of a
+ * join. There are no destructors here that would do it.
+ */
+export function giveBack(value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
+  if (Array.isArray(value)) value.forEach(giveBack);
+  else if (HANDED in value) (value as unknown as Disposable)[Symbol.dispose]();
 }
 
 /** The name of a future in a deadlock report. */

@@ -3,7 +3,7 @@
 // The channel itself is channel.ts; here are the handles to it.
 
 import { SendError, SendTimeoutError, TimeoutError, TrySendError } from "../errors.ts";
-import { type Future, Operation, type PENDING, type Waker } from "../future.ts";
+import { type Future, HANDED, Operation, type PENDING, type Waker } from "../future.ts";
 import { checkDuration, checkInteger } from "../options.ts";
 import { blockFor } from "./blocking.ts";
 import { Channel, type Handle, Send, Slots } from "./channel.ts";
@@ -47,6 +47,11 @@ export class Permit<T> implements Disposable {
     this.#handle = null;
     handle.channel.unhold(1);
     handle.unhold();
+  }
+
+  /** @internal */
+  get [HANDED](): true {
+    return true;
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,7 @@
 // Mutex: one at a time, across awaits.
 
 import { TryLockError } from "../errors.ts";
-import type { Future, TaskFn } from "../future.ts";
+import { type Future, HANDED, type TaskFn } from "../future.ts";
 import { checkFunction } from "../options.ts";
 import { blockFor } from "./blocking.ts";
 import { Guarded, unlocked } from "./guarded.ts";
@@ -33,6 +33,11 @@ export class MutexGuard<T> implements Disposable {
     if (lock === null) return;
     this.#lock = null;
     lock.give(1);
+  }
+
+  /** @internal */
+  get [HANDED](): true {
+    return true;
   }
 
   [Symbol.dispose](): void {

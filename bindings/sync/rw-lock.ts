@@ -4,7 +4,7 @@
 // free, so later readers queue behind it and it cannot be starved (permits.ts).
 
 import { TryLockError } from "../errors.ts";
-import type { Future } from "../future.ts";
+import { type Future, HANDED } from "../future.ts";
 import { checkInteger, checkOptions } from "../options.ts";
 import { blockFor } from "./blocking.ts";
 import { Guarded, unlocked } from "./guarded.ts";
@@ -33,6 +33,11 @@ export class RwLockReadGuard<T> implements Disposable {
     if (lock === null) return;
     this.#lock = null;
     lock.give(1);
+  }
+
+  /** @internal */
+  get [HANDED](): true {
+    return true;
   }
 
   [Symbol.dispose](): void {
@@ -83,6 +88,11 @@ export class RwLockWriteGuard<T> implements Disposable {
     const lock = this.#lock;
     this.#lock = null;
     lock?.give(permits);
+  }
+
+  /** @internal */
+  get [HANDED](): true {
+    return true;
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,7 @@
 // Semaphore: a fair number of permits.
 
 import { OptionError, TryAcquireError } from "../errors.ts";
-import type { Future } from "../future.ts";
+import { type Future, HANDED } from "../future.ts";
 import { checkInteger, show } from "../options.ts";
 import { blockFor } from "./blocking.ts";
 import { MAX_PERMITS, Permits, Take } from "./permits.ts";
@@ -57,6 +57,11 @@ export class SemaphorePermit implements Disposable {
     if (n > this.#count) return undefined;
     this.#count -= n;
     return new SemaphorePermit(this.#permits, n);
+  }
+
+  /** @internal */
+  get [HANDED](): true {
+    return true;
   }
 
   [Symbol.dispose](): void {

@@ -10,6 +10,7 @@ import {
   context,
   describeFuture,
   type Future,
+  giveBack,
   isFuture,
   isSuspend,
   isThenable,
@@ -135,7 +136,10 @@ export class Lazy<T> extends Operation<T> {
 
   #settled(state: number, value: unknown): void {
     this.#scope?.end();
-    if (this.#state !== ASYNC) return;                     // dropped meanwhile
+    if (this.#state !== ASYNC) {                           // dropped meanwhile
+      if (state === VALUE) giveBack(value);
+      return;
+    }
     this.#leave();
     this.#state = state;
     this.#body = value;
@@ -190,6 +194,7 @@ export class Lazy<T> extends Operation<T> {
     const body = this.#body;
     this.#end();
     if (state === FUTURE) (body as Future<T>)[Symbol.dispose]?.();
+    else if (state === VALUE) giveBack(body);
     else if (state === ASYNC) {
       this.#leave();
       this.#scope?.cancel(new JoinError("TOKIWA_CANCELLED", "the async block that waits here was dropped"));

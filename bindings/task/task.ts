@@ -729,6 +729,10 @@ class JoinWait<T> extends Operation<T> {
     if (this.#waker !== undefined) this.#task.forget(this.#waker);
   }
 
+  override get keepsValue(): boolean {
+    return true;
+  }
+
   override describe(): string {
     return this.#task.describe();
   }
