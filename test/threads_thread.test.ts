@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker as NodeWorker } from "node:worker_threads";
 import { OptionError } from "tokiwa";
-import { move, send, Thread, ThreadPool } from "tokiwa/threads";
+import { move, send, sharedChannel, type SharedSender, Thread, ThreadPool } from "tokiwa/threads";
 import { describe, expect, test } from "vitest";
 import { transports } from "./support/sent.ts";
 
@@ -100,6 +100,24 @@ describe.each(transports)("Thread (%s)", (transport) => {
     expect(await thread.exec(send<{ twice(n: number): Promise<number> }, "twice">(module, "twice"), 21)).toBe(42);
     expect(await thread.exec(send<(a: number, b: number) => number>("add"), 1, 2)).toBe(3);
     expect(await thread.exec(send<{ none(): void }, "none">(module, "none")).result()).toMatchObject({ reason: { code: "TOKIWA_NOT_FOUND" } });
+    thread.terminate();
+  });
+
+  test("numbers arrive as they are, one by one and in lists, and as messages of a channel", async () => {
+    const thread = new Thread({ transport });
+    const numbers = [0, -0, 1, -1, 2 ** 31 - 1, -(2 ** 31), 2 ** 31, 0.5, Number.NaN, Infinity, -Infinity, Number.MAX_SAFE_INTEGER, Number.MIN_VALUE];
+    for (const n of numbers) expect(Object.is(await thread.exec((value: number) => value, n), n), String(n)).toBe(true);
+    expect((await thread.exec((list: number[]) => list, numbers)).every((n, i) => Object.is(n, numbers[i]))).toBe(true);
+    const [tx, rx] = sharedChannel<number>(2);
+    const sending = thread.exec(
+      async (out: SharedSender<number>, list: number[]) => {
+        for (const n of list) await out.send(n);
+      },
+      tx,
+      numbers,
+    );
+    for (const n of numbers) expect(Object.is(await rx.recv(), n), String(n)).toBe(true);
+    await sending;
     thread.terminate();
   });
 

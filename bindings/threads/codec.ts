@@ -3,6 +3,7 @@
 
 import { builtinModule } from "../host.ts";
 import { notCloneable, packShared, unpackShared } from "../workers/sendable.ts";
+import { whole } from "../workers/inline.ts";
 
 const UNDEFINED = 0;
 const NULL = 1;
@@ -69,7 +70,7 @@ export function encode(value: unknown): Encoded {
 export function decode(kind: number, number: number, bytes: Uint8Array): unknown {
   switch (kind) {
     case NUMBER:
-      return number;
+      return whole(number);
     case NULL:
       return null;
     case TRUE:

@@ -111,10 +111,16 @@ export function writeOne(cells: Cells, record: number, value: unknown): boolean 
   return true;
 }
 
+/** What comes from a Float64Array is a double to V8, and a loop over it stays one in doubles: whole numbers are made whole again. */
+export function whole(value: number): number {
+  const integer = value | 0;
+  return integer === value && (integer !== 0 || 1 / value > 0) ? integer : value;
+}
+
 function read(cells: Cells, kind: number): unknown {
   switch (kind) {
     case NUMBER:
-      return cells.f64[at++];
+      return whole(cells.f64[at++] as number);
     case NULL:
       return null;
     case TRUE:
@@ -127,7 +133,7 @@ function read(cells: Cells, kind: number): unknown {
       const length = cells.f64[at] as number;
       const first = at + 1;
       at = first + length;
-      return Array.from(cells.f64.subarray(first, at));
+      return Array.from(cells.f64.subarray(first, at), whole);
     }
     default:
       return undefined;
