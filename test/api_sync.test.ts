@@ -239,3 +239,18 @@ test("errors are classes, with the codes of the contract", () => {
   expect(() => setDefaultRuntime(5 as never)).toThrow(OptionError);
   expect(Runtime.current).toBeInstanceOf(Runtime);
 });
+
+test("every class of the contract can be asked for by instanceof", () => {
+  const [one, answer] = oneshot();
+  const [tx, rx] = mpsc(1);
+  const [free, drain] = unboundedMpsc();
+  const [hub, reader] = broadcast(1);
+  const [state, seen] = watch(0);
+  const handle = spawn(() => 1);
+  const pairs: [object, abstract new (...args: never[]) => unknown][] = [
+    [one, OneshotSender], [answer, OneshotReceiver], [tx, Sender], [rx, Receiver], [tx.downgrade(), WeakSender], [tx.tryReserve(), Permit], [free, UnboundedSender], [drain, UnboundedReceiver],
+    [hub, BroadcastSender], [reader, BroadcastReceiver], [hub.downgrade(), WeakBroadcastSender], [state, WatchSender], [seen, WatchReceiver], [new Semaphore(1).tryAcquire(), SemaphorePermit],
+    [handle.abortHandle(), AbortHandle], [interval(1), Interval], [Instant.now(), Instant],
+  ];
+  for (const [object, kind] of pairs) expect(object).toBeInstanceOf(kind);
+});
