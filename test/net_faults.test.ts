@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { sleep, spawn } from "tokiwa";
 import { bytes, descriptors, errorOf, eventually, ORIGINS, text, withBarePeer } from "./support/net.ts";
 
-describe.each(ORIGINS)("a stream that was %s", (origin) => {
+describe.each(ORIGINS)("a stream that was %s", { timeout: 20_000 }, (origin) => {
   test("a reset in mid-read arrives as ECONNRESET, for reads and writes", async () => {
     const [stream, peer] = await withBarePeer(origin);
     const read = errorOf(stream.readExact(new Uint8Array(100)));

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { signal } from "tokiwa/net";
 import { runProgram } from "./support/net.ts";
 
-describe("signals, each program in a process of its own", () => {
+describe("signals, each program in a process of its own", { timeout: 45_000 }, () => {
   test("ctrlC() ends a program in good order; the second one is the host's again", async () => {
     const { code, output } = await runProgram(
       `import { run, select, sleep, spawn } from "tokiwa"; import { ctrlC } from "tokiwa/net";
