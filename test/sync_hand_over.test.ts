@@ -141,13 +141,25 @@ test("a future awaited twice at once does not hang, also outside of any runtime"
 });
 
 test("of wakers of one's own only the last is woken", () => {
-  const notified = new Notify();
-  const wait = notified.notified();
-  const wakes = [0, 0];
-  expect(wait.poll({ wake: () => wakes[0]!++ })).toBe(PENDING);
-  expect(wait.poll({ wake: () => wakes[1]!++ })).toBe(PENDING);
-  notified.notifyOne();
-  expect(wakes).toEqual([0, 1]);
+  class Counter {
+    wakes = 0;
+    wake(): void {
+      this.wakes++;
+    }
+  }
+  for (const make of Object.values(cases)) {
+    const [future, serve] = make();
+    const wakers = [new Counter(), new Counter()];
+    for (const waker of wakers) expect(future.poll(waker)).toBe(PENDING);
+    serve();
+    expect(wakers[0]!.wakes).toBe(0);
+  }
+  const notify = new Notify();
+  const wait = notify.notified();
+  const wakers = [new Counter(), new Counter()];
+  for (const waker of wakers) expect(wait.poll(waker)).toBe(PENDING);
+  notify.notifyOne();
+  expect(wakers.map(({ wakes }) => wakes)).toEqual([0, 1]);
 });
 
 test("who has ended is not kept by a future that goes on", async () => {

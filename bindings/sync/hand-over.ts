@@ -39,10 +39,10 @@ class Both implements Waker {
   }
 }
 
-/** A task or an await that has not ended. A plain object is a waker of somebody's own. */
+/** A task, or an await, that has not ended: a unit has a slot, an await outside of any runtime says whether it is done. */
 function waits(waker: Waker): boolean {
-  const { handle = 0, isDone = false } = waker as { handle?: number; isDone?: boolean };
-  return handle >= 0 && !isDone && Object.getPrototypeOf(waker) !== Object.prototype;
+  const { handle, isDone } = waker as { handle?: unknown; isDone?: unknown };
+  return typeof handle === "number" ? handle >= 0 : isDone === false;
 }
 
 /** What to keep as the waker when `waker` polls. */

@@ -276,7 +276,8 @@ class FreeAwait implements Waker {
   private readonly onRejected: Callback;
   private readonly settlement = new Settlement();
   private isQueued = false;
-  private isDone = false;
+  /** Read by sync/hand-over.ts. */
+  isDone = false;
 
   constructor(future: Future<unknown>, onFulfilled: Callback, onRejected: Callback) {
     this.future = future;
