@@ -37,4 +37,23 @@ export async function peer(calls) {
   };
 }
 
+/** One C source, built without and with -pthread: its loop, run by so many pthreads (0: the page's own). */
+export async function loopOf(pthreads) {
+  const name = pthreads > 0 ? "guest-pthread.js" : "guest-loops.mjs";
+  const at = (file) => new URL(`../../test/guests/fixtures/${file}`, import.meta.url);
+  const { default: factory } = await import(at(name).href);
+  const wasmBinary = await readFile(at(name.replace(/\.m?js$/, ".wasm")));
+  const guest = await attach(new Runtime(), factory, { module: { wasmBinary } });
+  const loop = guest.exports._loop_new();
+  guest.exports._loop_start(loop, pthreads);
+  while (pthreads > 0 && guest.exports._loop_runners(loop) < pthreads) await new Promise((done) => setTimeout(done, 2));
+  return { guest, loop, call: guest.exports };
+}
+
+/** The C guest that has threads. */
+export async function threadsOf() {
+  const guest = await attach(new Runtime(), await readFile(new URL("../../test/guests/fixtures/guest-threads-clang.wasm", import.meta.url)));
+  return { guest, call: guest.exports };
+}
+
 export default undefined;

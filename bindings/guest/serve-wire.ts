@@ -19,18 +19,11 @@ export interface StartRequest {
   readonly transport: "auto" | "shared" | "messages" | undefined;
 }
 
-export interface JobRequest {
-  readonly key: string;
-  /** A tk_call_fn or a tk_call_poll_fn. */
-  readonly kind: "call" | "poll";
-  readonly fn: number;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Where any worker may get the job: the guest, should it not be there. */
-  readonly start: StartRequest | undefined;
-}
+/**
+ * Arguments of a job: the guest's key, whether `fn` is a tk_call_fn or a tk_call_poll_fn, the function, the bytes if there are any, and,
+ * where any worker may get the job, the guest itself, should it not be there.
+ */
+export type JobRequest = [key: string, kind: "call" | "poll", fn: number, bytes: Uint8Array<ArrayBuffer> | undefined, start: StartRequest | undefined];
 
-export interface JobOutcome {
-  readonly tokiwa: "outcome";
-  readonly result: number;
-  readonly bytes: Uint8Array | undefined;
-}
+/** What came of it: the number alone when there are no bytes. */
+export type JobOutcome = number | { readonly result: number; readonly bytes: Uint8Array };

@@ -43,11 +43,10 @@ class Instance {
     const output = words[2] as number;
     const count = words[3] as number;
     if (output + count > buffer.byteLength) throw new OptionError(`output of a job of ${label} must lie in its memory, got ${count} bytes at ${output}`);
-    const bytes = output === 0 || count === 0 ? undefined : new Uint8Array(buffer, output, count).slice();
+    const bytes = output === 0 || count === 0 ? undefined : (new Uint8Array(buffer, output, count).slice() as Uint8Array<ArrayBuffer>);
     if (output !== 0) access.free?.(output, count);
     access.free?.(block, CALL_BYTES + length);
-    const outcome: JobOutcome = { tokiwa: "outcome", result, bytes };
-    return bytes === undefined ? outcome : move(outcome, [bytes.buffer as ArrayBuffer]);
+    return bytes === undefined ? result : move({ result, bytes }, [bytes.buffer]);
   }
 
   call(fn: number, bytes: Uint8Array): JobOutcome {
@@ -82,6 +81,7 @@ class Instance {
   }
 }
 
+const NOTHING = new Uint8Array(0);
 const instances = new Map<string, Instance | Promise<Instance>>();
 
 async function imported(url: string): Promise<WebAssembly.Imports> {
@@ -153,7 +153,7 @@ export async function startGuest(request: StartRequest): Promise<void> {
 }
 
 /** `RUN_JOB` */
-export function* runJob({ key, kind, fn, bytes, start }: JobRequest): Generator<Suspend, JobOutcome, unknown> {
+export function* runJob(...[key, kind, fn, bytes = NOTHING, start]: JobRequest): Generator<Suspend, JobOutcome, unknown> {
   const found = start === undefined ? instances.get(key) : instanceOf(start);
   if (found === undefined) throw new TokiwaError("TOKIWA_GUEST_GONE", "the thread has died, and its instance of the guest with it: start another");
   const instance = found instanceof Instance ? found : yield* fromPromise(found);

@@ -20,7 +20,7 @@ import { openDesk, type TicketDesk } from "./tickets.ts";
 const MAX_BLOCKING_DEPTH = 2;
 
 const startGuest = send<(request: StartRequest) => void>(START_GUEST);
-const runJob = send<(request: JobRequest) => JobOutcome>(RUN_JOB);
+const runJob = send<(...request: JobRequest) => JobOutcome>(RUN_JOB);
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -256,8 +256,8 @@ export class Threads {
     if (entry === undefined) return TK_ESTALE;
     const bytes = this.#isFunction(fn) ? this.#bytes(at, length) : undefined;
     if (bytes === undefined) return TK_EINVAL;
-    const request: JobRequest = { key: entry.key, kind, fn: fn >>> 0, bytes, start: undefined };
-    return this.#submit(entry, (thread) => thread.exec(runJob, move(request, [bytes.buffer])));
+    const moved = bytes.length === 0 ? undefined : move(bytes);
+    return this.#submit(entry, (thread) => thread.exec(runJob, entry.key, kind, fn >>> 0, moved, undefined), takeOutcome);
   }
 
   #execJs(id: number, at: number, length: number, mayAwait: boolean): number {
@@ -266,16 +266,16 @@ export class Threads {
     const bytes = this.#bytes(at, length);
     if (bytes === undefined) return TK_EINVAL;
     const source = decoder.decode(bytes);
-    return this.#submit(entry, (thread) => (mayAwait ? thread.execJsAsync(source) : thread.execJs(source)));
+    return this.#submit(entry, (thread) => (mayAwait ? thread.execJsAsync(source) : thread.execJs(source)), takeValue);
   }
 
-  #submit(entry: GuestThread, exec: (thread: Thread) => JoinHandle<unknown>): number {
+  #submit(entry: GuestThread, exec: (thread: Thread) => JoinHandle<unknown>, take: TakeValue): number {
     const job = this.#newJob(entry);
     entry.pending++;
     const run = (): void => {
       const { thread, failure } = entry;
       if (failure !== undefined || thread === undefined || job.isAborted) this.#fail(job, failure ?? aborted());
-      else this.#watch(job, () => exec(thread));
+      else this.#watch(job, () => exec(thread), take);
     };
     if (entry.waiting === undefined) run();
     else entry.waiting.push(run);
@@ -289,7 +289,7 @@ export class Threads {
     return job;
   }
 
-  #watch(job: Job, exec: () => JoinHandle<unknown>): void {
+  #watch(job: Job, exec: () => JoinHandle<unknown>, take: TakeValue): void {
     let handle: JoinHandle<unknown>;
     try {
       handle = this.#host.runtime.enter(exec);
@@ -300,7 +300,10 @@ export class Threads {
     job.handle = handle;
     void handle.result().then((outcome) => {
       if (outcome.status !== "fulfilled") this.#fail(job, outcome.reason);
-      else this.#succeed(job, outcome.value);
+      else {
+        take(job, outcome.value);
+        this.#settle(job, TK_READY);
+      }
     });
   }
 
@@ -315,24 +318,11 @@ export class Threads {
     if (threadSetup.blockingDepth >= MAX_BLOCKING_DEPTH) return TK_ELIMIT;
     const bytes = this.#isFunction(fn) ? this.#bytes(at, length) : undefined;
     if (bytes === undefined) return TK_EINVAL;
-    // Whichever thread gets it may not have the module yet, so it always goes along. The bytes are cloned, not moved: a job that
-    // waits for a busy thread may be taken back and delivered to another.
+    // Whichever thread gets it may not have the module yet, so it always goes along.
     const start = this.#startRequest(this.#key, 0, threadSetup.blockingDepth + 1);
-    const request: JobRequest = { key: this.#key, kind: "call", fn: fn >>> 0, bytes, start };
     const job = this.#newJob(undefined);
-    this.#watch(job, () => host.runtime.spawnBlocking(runJob, request));
+    this.#watch(job, () => host.runtime.spawnBlocking(runJob, this.#key, "call", fn >>> 0, bytes.length === 0 ? undefined : bytes, start), takeOutcome);
     return this.#lastJob;
-  }
-
-  #succeed(job: Job, value: unknown): void {
-    if (isOutcome(value)) {
-      job.result = value.result;
-      job.bytes = value.bytes ?? NOTHING;
-    } else {
-      job.result = TK_READY;
-      job.bytes = bytesOf(value);
-    }
-    this.#settle(job, TK_READY);
   }
 
   #fail(job: Job, error: unknown): void {
@@ -393,8 +383,19 @@ function tooMany(label: string): TokiwaError {
   return new TokiwaError("TOKIWA_TOO_MANY_THREADS", `${label} and its threads have as many threads as they may: terminate some, or raise attach()'s threads.maxThreads.`);
 }
 
-function isOutcome(value: unknown): value is JobOutcome {
-  return typeof value === "object" && value !== null && (value as JobOutcome).tokiwa === "outcome";
+type TakeValue = (job: Job, value: unknown) => void;
+
+/** Of a function of the guest. */
+function takeOutcome(job: Job, value: unknown): void {
+  const outcome = value as JobOutcome;
+  job.result = typeof outcome === "number" ? outcome : outcome.result;
+  if (typeof outcome !== "number") job.bytes = outcome.bytes;
+}
+
+/** Of JavaScript. */
+function takeValue(job: Job, value: unknown): void {
+  job.result = TK_READY;
+  job.bytes = bytesOf(value);
 }
 
 /** What JavaScript returned, as a guest gets it. */

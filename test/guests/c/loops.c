@@ -266,9 +266,14 @@ static int32_t lean_poll(void *arg, tk_task self) {
   if (self < 0 || --*left <= 0) { free(left); return TK_READY; }
   return TK_YIELD;
 }
-EXPORT int32_t lean_on(tk_loop loop, int32_t n, int32_t yields) {
-  for (int32_t i = 0; i < n; i++) { int32_t *left = malloc(sizeof *left); *left = yields; tk_task t = tk_spawn_detached_on(loop, lean_poll, left); if (t < 0) return t; }
-  return n;
+EXPORT tk_task lean_join(tk_loop loop, int32_t n, int32_t yields) {
+  struct joiner *j = joiner_new(n);
+  for (int32_t i = 0; i < n; i++) {
+    int32_t *left = malloc(sizeof *left);
+    *left = yields;
+    j->tasks[i] = tk_spawn_on(loop, lean_poll, left);
+  }
+  return tk_spawn(joiner_poll, j);
 }
 
 /* ---- blocking code of the main thread */
