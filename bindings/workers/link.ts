@@ -59,6 +59,8 @@ export class Link implements JobPlace {
   readonly unstarted: Job[] = [];
   isReady = false;
   isDead = false;
+  /** It was given its first job, if there was one, when it was ready. */
+  isWelcomed = false;
   /** It has died because it never said that it is ready. */
   isLate = false;
   done = 0;

@@ -30,6 +30,8 @@ import { CANCELLED, MAX_WINDOW, REJECTED, type ToWorker, type WorkerOrigin } fro
 const AHEAD_MICROS = 1000;
 /** What was delivered so lately, in ms, is left where it is: its worker is about to start it. */
 const SETTLE_TIME = 1;
+/** A worker may take so long, in ms, to start its first job. */
+const WELCOME_TIME = 100;
 /** A job is left for a starting worker so long, in ms. */
 const RESERVE_TIME = 3000;
 /** A function nobody has measured yet: so many may be delivered when they can be taken back. */
@@ -90,7 +92,8 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
    * @throws what structuredClone throws for arguments that cannot be sent
    */
   submit(scheduler: CurrentThread, task: Task<unknown>, sendable: SendableFunction, args: unknown[]): void {
-    if (this.shared !== undefined && this.queued === 0 && this.#submitShared(this.shared, scheduler, task, sendable, args)) return;
+    if (this.#queuedFirst < this.options.size) this.#queuedFirst++;
+    else if (this.shared !== undefined && this.queued === 0 && this.#submitShared(this.shared, scheduler, task, sendable, args)) return;
     let taken: TakenArgs;
     try {
       taken = takeArgs(args);
@@ -104,6 +107,9 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     scheduler.busyElsewhere++;
     this.#enqueue(job);
   }
+
+  /** The first jobs of a pool, one for each worker, wait in the queue: `#welcome()` gives them to those that start. */
+  #queuedFirst = 0;
 
   /** Puts a job straight into a record. False when it does not fit into one, or none is free. */
   #submitShared(shared: SharedJobs, scheduler: CurrentThread, task: Task<unknown>, sendable: SendableFunction, args: unknown[]): boolean {
@@ -185,7 +191,10 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     if (this.isClosed) return;
     this.#startWorkers();
     const reserved = this.options.sharesJobs ? this.#startingLately() : 0;
-    if (this.shared !== undefined) this.#feed(this.shared, reserved);
+    if (this.shared !== undefined) {
+      this.#welcome();
+      this.#feed(this.shared, reserved);
+    }
     while (this.queued > reserved && !this.#isFed) {
       const link = this.#freest();
       if (link === undefined) break;
@@ -205,13 +214,25 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     if (this.options.sharesJobs && !this.options.isShared) for (const link of this.#links) link.setHungry(idle);
   }
 
+  /** Gives what was held back for a worker to it, and not to the records: whoever is quicker would take it from there. */
+  #welcome(): void {
+    for (const link of this.#links) {
+      if (!link.isReady || link.isDead || link.isWelcomed) continue;
+      link.isWelcomed = true;
+      if (this.queued === 0) continue;
+      const job = this.#queue[this.#queueHead] as Job;
+      this.#shift();
+      if (!job.isOver) link.deliver(job);
+    }
+  }
+
   /** What is queued waits for records, and not for a worker. */
   #isFed = false;
 
   /** Moves what fits from the queue into records, and queues all of them for the workers. */
   #feed(shared: SharedJobs, reserved: number): void {
     this.#isFed = false;
-    while (this.queued > 0) {
+    while (this.queued > reserved) {
       const job = this.#queue[this.#queueHead] as Job;
       if (!job.isOver) {
         if (!job.isSmall) break;
@@ -225,7 +246,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
       }
       this.#shift();
     }
-    if (shared.flush(reserved) > 0) this.lookAgain(RESERVE_TIME);
+    shared.flush(0);
   }
 
   #shift(): void {
@@ -341,7 +362,8 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
       if (link.isDead || (link.isRecalling && link.control === undefined)) continue;
       link.refreshStarted();
       const waiting = link.unstarted.length;
-      if (waiting > 0 && now - link.deliveredAt < SETTLE_TIME) this.lookAgain(SETTLE_TIME * 2);
+      if (waiting > 0 && link.done === 0 && now - link.deliveredAt < WELCOME_TIME) this.lookAgain(WELCOME_TIME);
+      else if (waiting > 0 && now - link.deliveredAt < SETTLE_TIME) this.lookAgain(SETTLE_TIME * 2);
       else if (waiting > count && link.occupancy > (this.options.isSerial ? 1 : 0)) {
         count = waiting;
         most = link;
