@@ -93,6 +93,18 @@ describe.each(transports)(`random programs (%s), TOKIWA_SEED=${seed}`, (transpor
     expect(await runtime.spawn(send(() => 1))).toBe(1);
   }, 60_000);
 
+  test("functions that no other worker knows yet are run by whoever steals them", async () => {
+    const many = send(async (from: number) => {
+      const handles = Array.from({ length: 60 }, (_, n) => tokiwa.spawn(tokiwa.send((a: number, b: number) => a * 1000 + b), from, n));
+      let sum = 0;
+      for (const handle of handles) sum += await handle;
+      return sum;
+    });
+    const expected = (from: number): number => 60 * from * 1000 + (59 * 60) / 2;
+    const froms = Array.from({ length: 30 }, (_, k) => k);
+    expect(await Promise.all(froms.map((from) => runtime.spawn(many, from)))).toEqual(froms.map(expected));
+  }, 60_000);
+
   test("a deep tree of generators gives its number of nodes", async () => {
     expect(await runtime.spawn(send(count), 16)).toBe(3193);
   }, 60_000);

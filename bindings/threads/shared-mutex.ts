@@ -11,6 +11,7 @@ import { lazy } from "../task/lazy.ts";
 import { PACK, packablesExist, registerPackable } from "../workers/sendable.ts";
 import { decode, encode, NUMBER } from "./codec.ts";
 import { Semaphore } from "../sync/semaphore.ts";
+import { whole } from "../workers/inline.ts";
 import { canShare } from "../workers/transport.ts";
 import { atHome, type Far, type Home, isPort, Mapped, noSharedMemory, packFar, type Packed, remote } from "./far.ts";
 import { Permits, Take } from "./permits.ts";
@@ -93,7 +94,7 @@ export class SharedMutex<T = undefined> {
 
   #read(): T {
     const kind = this.#words[0] as number;
-    if (kind === NUMBER) return this.#float[0] as T;
+    if (kind === NUMBER) return whole(this.#float[0] as number) as T;
     return decode(kind, 0, new Uint8Array(this.#data, HEADER, this.#words[1]).slice()) as T;
   }
 

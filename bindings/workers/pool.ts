@@ -12,7 +12,7 @@
 // Everything that is queued in one turn goes out in one message for each worker.
 
 import { JoinError } from "../errors.ts";
-import { type HostTimer, microtask, monotonicNow, reportDeath, startTimer, stopTimer } from "../host.ts";
+import { type HostTimer, microtask, monotonicNow, reportDeath, startTimer, stopTimer, unrefTimer } from "../host.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Task } from "../task/task.ts";
 import { type PackedError, packError } from "./errors-wire.ts";
@@ -385,6 +385,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
       this.#lookTimer = undefined;
       this.scheduleDispatch();
     }, ms);
+    unrefTimer(this.#lookTimer);                           // while there are jobs, workers keep the process alive
   }
 
   #lookTimer: HostTimer | undefined;

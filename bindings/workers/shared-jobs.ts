@@ -3,15 +3,20 @@
 //   deliver -> record, its number in `#numbers` --flush--> injector --> a worker ... --> mailbox --collect--> settled
 //
 // This thread cannot block, so it dozes: while its state word says ASLEEP a worker that posts something wakes it, once
-// for all that comes until it has looked.
+// for all that comes until it has looked. A wake goes through the host's poller and takes longer than a small job, so where turns of
+// the event loop are cheap it looks in each of them first, for a moment after it has sent or received something.
 
 import { ASLEEP, ENDED, FREE, RUNNING_JOBS, SCRATCH_CAPACITY } from "../../assembly/pool-layout.ts";
+import { followsPoll, macrotask, monotonicNow, startTimer } from "../host.ts";
 import type { Job, JobPlace } from "./job.ts";
 import type { PackedError } from "./errors-wire.ts";
 import { readOne } from "./inline.ts";
 import { noteReceived } from "./parking.ts";
 import { canDoze, Doze, Share, type ShareState } from "./share.ts";
 import { ANSWER_HEADER, type Definition, REJECTED, type Status, type ToWorker } from "./wire.ts";
+
+/** How long it looks in every turn before it dozes, in ms. */
+const LOOK_TIME = 0.05;
 
 /** The pool, as seen from here. */
 export interface SharedJobsOwner {
@@ -107,7 +112,10 @@ export class SharedJobs implements JobPlace {
       }
       if (from === numbers.length) this.#numbers = [];
       else numbers.splice(0, from);
-      if (from > 0) this.wakeOne();
+      if (from > 0) {
+        this.#activeAt = monotonicNow();
+        this.wakeOne();
+      }
     }
     this.listen();
     return this.#numbers.length;
@@ -118,8 +126,27 @@ export class SharedJobs implements JobPlace {
     if (woken > 0 && !canDoze) this.#pool.tell(woken, { k: "wake" });
   }
 
-  /** Sees to it that this thread is woken when something comes back. */
+  /** Sees to it that this thread learns when something comes back. */
   listen(): void {
+    if (this.#isLooking) return;
+    if (followsPoll && this.size > 0 && monotonicNow() - this.#activeAt < LOOK_TIME) {
+      this.#isLooking = true;
+      macrotask(this.#lookOnce);
+      return;
+    }
+    this.#beginDoze();
+  }
+
+  #activeAt = 0;
+  #isLooking = false;
+
+  readonly #lookOnce = (): void => {
+    this.#isLooking = false;
+    if (this.collect()) this.#pool.scheduleDispatch();
+    this.listen();
+  };
+
+  #beginDoze(): void {
     while (this.size > 0) {
       if (this.share.calls.fallAsleep() === 1) {
         this.#doze.begin(ASLEEP);
@@ -140,7 +167,9 @@ export class SharedJobs implements JobPlace {
   // ---- back
 
   collect(): boolean {
-    return this.share.collect(this.#take);
+    if (!this.share.collect(this.#take)) return false;
+    this.#activeAt = monotonicNow();
+    return true;
   }
 
   readonly #take = (record: number): void => {
@@ -206,7 +235,7 @@ export class SharedJobs implements JobPlace {
       if (share.isStartedBy(record, thread)) this.#pool.tell(share.ownerOf(record), { k: "results", answers: [REJECTED, 0, record, 1, reason] });
     }
     this.wakeOne();
-    if (retry) setTimeout(() => this.bury(thread, reason), 1);
+    if (retry) startTimer(() => this.bury(thread, reason), 1);
     this.listen();
   }
 

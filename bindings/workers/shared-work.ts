@@ -4,6 +4,7 @@
 // another worker has taken comes back by the mailbox, or by a message when its outcome does not fit into the record.
 
 import { ASLEEP, ENDED, FREE } from "../../assembly/pool-layout.ts";
+import { startTimer } from "../host.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Scope } from "../task/scope.ts";
 import { callOf, type RemoteBody, type Task } from "../task/task.ts";
@@ -162,6 +163,10 @@ export class SharedWork {
     return task.isAborting || this.#scheduler.pollFirst(task, lent);           // the abort has queued it
   }
 
+  get waitsForDefinitions(): boolean {
+    return this.#undefined.length > 0;
+  }
+
   /** Definitions have come. */
   startUndefined(): void {
     const waiting = this.#undefined;
@@ -278,7 +283,7 @@ export class SharedWork {
     if (calls.fallAsleep() === 0) return AWAKE;
     if (napMs > 0) return calls.sleep(napMs) === 0 ? WOKEN : AWAKE;
     this.#doze.begin(ASLEEP);
-    if (!canDoze) setTimeout(() => this.#side.pump(), LOOK_INTERVAL);
+    if (!canDoze) startTimer(() => this.#side.pump(), LOOK_INTERVAL);
     return ASLEEP_NOW;
   }
 }

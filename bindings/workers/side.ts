@@ -24,7 +24,6 @@ import { settleTask } from "./job.ts";
 import { Outbox } from "./outbox.ts";
 import { installedThreads, type RuntimeThreads } from "./seam.ts";
 import { type Fn, Known } from "./known.ts";
-import { receiveNow } from "./start.ts";
 import { AWAKE, SharedWork, WOKEN } from "./shared-work.ts";
 import { arityOf, notCloneable, packShared, type SendableFunction, takeArgs, type TakenArgs, takeMoves, unpackShared } from "./sendable.ts";
 import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, REJECTED, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
@@ -33,6 +32,8 @@ import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, R
 const SLICE = 4;
 /** Answers wait for more of them at most so long while jobs run, in ms. */
 const ANSWER_DELAY = 1;
+/** As that, where an answer is a word in shared memory. */
+const POST_DELAY = 0.1;
 /** Others are given the time to react before more is offered to them, in ms. */
 const OFFER_INTERVAL = 0.1;
 /** A worker that has worked lately, in ms, blocks while it waits for more, so long at a time: then its event loop has a turn. */
@@ -122,7 +123,7 @@ export class WorkerSide implements RuntimeThreads {
     this.#shared = start.share === undefined ? undefined : new SharedWork(start.share, start.thread, start.firstDefinition, scheduler, {
       post: (message, transfer) => this.#post(message, transfer),
       begin: (record, known, args, lent) => this.#begin(record, this.#shared!.share.generationOf(record), known, args, lent),
-      knownOf: (key) => this.#known.get(key) ?? this.#fetch(key),
+      knownOf: (key) => this.#known.get(key),
       compileNested: (sendable) => this.#bodyOf(sendable),
       pump: () => this.#pump(),
     });
@@ -187,19 +188,6 @@ export class WorkerSide implements RuntimeThreads {
         break;
     }
     this.#pump();
-  }
-
-  /** A function whose definition is on the way: looks into the port, where the host can do that at once. */
-  #fetch(key: number): Known | undefined {
-    if (receiveNow === undefined) return undefined;
-    const others: ToWorker[] = [];
-    for (let got = receiveNow(this.#port); got !== undefined; got = receiveNow(this.#port)) {
-      const message = got.message as ToWorker;
-      if (message.k === "define") for (const definition of message.definitions) this.#knownOf(definition);
-      else others.push(message);
-    }
-    if (others.length > 0) microtask(() => others.forEach((message) => this.#receive(message)));
-    return this.#known.get(key);
   }
 
   /** With CLAIM the parent has taken them already, and delivers no more until this is answered. */
@@ -295,7 +283,7 @@ export class WorkerSide implements RuntimeThreads {
     if (shared === undefined) return false;
     const hasWorked = this.#workedSince;
     this.#workedSince = false;
-    const mayNap = this.#running === 0 && this.#now - this.#lastWork < LINGER && this.#scheduler.nextTick === Infinity;
+    const mayNap = this.#running === 0 && !shared.waitsForDefinitions && this.#now - this.#lastWork < LINGER && this.#scheduler.nextTick === Infinity;
     const rested = shared.sleep(mayNap, mayNap && !hasWorked ? NAP : 0);
     if (rested === WOKEN) {
       this.#workedSince = true;                            // what woke it may be a message, and that needs a turn of the event loop
@@ -323,7 +311,8 @@ export class WorkerSide implements RuntimeThreads {
       this.#workedSince = true;
       if (this.#timed === 0) {                             // the clock was read
         if (this.#now - this.#sliceStart >= SLICE) return;
-        if ((!this.#outbox.isEmpty || this.#shared?.hasEnded === true) && this.#now - this.#answeredAt >= ANSWER_DELAY) this.#flush();
+        const delay = this.#now - this.#answeredAt;
+        if ((!this.#outbox.isEmpty && delay >= ANSWER_DELAY) || (this.#shared?.hasEnded === true && delay >= POST_DELAY)) this.#flush();
       }
       if (!goesOn || scheduler.isReady) return;
     }
@@ -387,7 +376,9 @@ export class WorkerSide implements RuntimeThreads {
   /** As startIncoming(), a job of a record. */
   #startShared(lent: Scope): boolean | undefined {
     if (this.#shared === undefined || (this.#isSerial && this.#running > 0)) return undefined;
-    return this.#shared.start(lent);
+    const goesOn = this.#shared.start(lent);
+    if (this.#timed === 0) this.#now = monotonicNow();     // a task of this worker, which nobody times
+    return goesOn;
   }
 
   #knownOf(definition: Definition): Known {
