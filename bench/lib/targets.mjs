@@ -1,4 +1,4 @@
-// What issues 2, 4 and 6 want to reach, computed from results. `there` is what ARCHITECTURE.md section 7 says of native
+// What issues 2, 3, 4, 5 and 6 want to reach, computed from results. `there` is what ARCHITECTURE.md section 7 says of native
 // Tokio (another run, on another machine); `scale` brings it to the machine of the results by the one number that
 // both have: a native async function with one await, started and joined, 176 ns there.
 export const PROMISE_THERE = 176;
@@ -56,8 +56,34 @@ export function targets(get, ratio) {
     between("guest: a yield, Rust", get("guest_yield_1000", "Rust"), 25, "ns"),
     between("guest: a wake from JavaScript, beyond the core's own", get("guest_wake", "guest.wake") - get("guest_wake", "core.wake"), 5, "ns"),
     ...(get.major >= 24 ? [between("guest: a blocking sleep against a bare suspending import", ratio("guest_sleep_100", "tk_sleep"), 1.3)] : []),
+    ...channelsAndLocks(get, { toTokio, between, least }),
     ...threads(get, ratio, { between, least }),
   ];
+}
+
+/** Channels and locks on one thread. A peer is everything on the same case that is not ours and not Effect. */
+function channelsAndLocks(get, { toTokio, between, least }) {
+  const cases = [
+    ["mpsc_bounded_100", ["promises"], 75],
+    ["mpsc_bounded_1", ["promises"]],
+    ["mpsc_unbounded", ["promises"], 45],
+    ["oneshot", ["promises"], 50],
+    ["mutex_uncontended", ["promises", "async-mutex", "async-sema", "p-limit", "p-queue"], 45],
+    ["semaphore_uncontended", ["promises", "async-sema", "p-limit", "p-queue"], 45],
+    ["mutex_contended_10", ["promises", "async-mutex", "async-sema", "p-limit", "p-queue"]],
+    ["semaphore_contended_10_on_4", ["promises", "async-mutex", "async-sema", "p-limit", "p-queue"]],
+    ["notify_ping_pong", ["promises"]],
+  ];
+  return cases.flatMap(([name, peers, tokio]) => {
+    const best = Math.min(...peers.map((peer) => get(name, peer)));
+    return [
+      ...(tokio === undefined ? [] : [toTokio(name, "generator", tokio, 1)]),
+      ...["generator", "async"].flatMap((side) => [
+        least(`sync: ${name}, ${side}, against Effect`, get(name, "effect") / get(name, side), 3),
+        between(`sync: ${name}, ${side}, against the best JavaScript peer`, get(name, side) / best, 1),
+      ]),
+    ];
+  });
 }
 
 /** Threads, two workers. Ratios of wall time; "against" is how many times as fast. */
