@@ -97,7 +97,7 @@ export interface RuntimeMetrics {
   readonly longestSlice: number;
   /** Durations of drives. */
   readonly sliceTimes: HistogramSnapshot;
-  /** Durations of single polls; the first one of every eighth batch is timed. */
+  /** Durations of single polls; about one in 256 is timed. */
   readonly pollTimes: HistogramSnapshot;
 }
 
@@ -121,8 +121,8 @@ export interface MainUnit extends Unit {
   fail(error: unknown): void;
 }
 
-/** The first poll of one batch in so many is timed for `metrics()`: two clock reads for each poll would cost more than the poll. */
-const BATCH_SAMPLE = 8;
+/** One poll in so many, the first of its batch, is timed for `metrics()`: two clock reads for each poll would cost more than the poll. */
+const SAMPLE_EVERY = 256;
 
 /** How long a paused clock waits for promises of the host, in ms of the host's time. */
 const FOREIGN_PATIENCE_MS = 250;
@@ -187,7 +187,7 @@ export class CurrentThread implements TaskScheduler {
   #polls = 0;
   #drives = 0;
   #longestSlice = 0;
-  #sampleIn = BATCH_SAMPLE;
+  #sampleIn = 1;
   #sampleFrom = 0;
   readonly #sliceTimes = new Histogram();
   readonly #pollTimes = new Histogram();
@@ -610,7 +610,7 @@ export class CurrentThread implements TaskScheduler {
         const polledGuests = ((core.i32[guestWord] as number) - guestPolls) | 0;
         if (count === 0 && polledGuests === 0) break;
         total += polledGuests;
-        if (count > 0 && --this.#sampleIn <= 0) this.#sampleFrom = monotonicNow();
+        if (count > 0 && (this.#sampleIn -= count) <= 0) this.#sampleFrom = monotonicNow();
         for (let i = 0; i < count; i++) {
           const index = core.i32[batch + i] as number;
           if ((index & GUEST_DONE) !== 0) {
@@ -667,7 +667,7 @@ export class CurrentThread implements TaskScheduler {
   #sampled(): void {
     this.#pollTimes.record(monotonicNow() - this.#sampleFrom);
     this.#sampleFrom = 0;
-    this.#sampleIn = BATCH_SAMPLE;
+    this.#sampleIn = SAMPLE_EVERY;
   }
 
   // ---- a paused clock
