@@ -10,7 +10,8 @@
  *                    24.21, Chromium 137, Firefox 153), or a module built for Asyncify (npx tokiwa emscripten
  *                    --asyncify) that is attached with { asyncify }; tk_block_supported() tells.
  *
- * Threads: all calls belong to the thread that the module was attached on.
+ * Threads: all calls belong to the thread that the module was attached on. tokiwa-threads.h runs functions of the module on threads with a
+ * memory of their own, tokiwa-loops.h tasks on the pthreads of a module in shared memory.
  */
 #ifndef TOKIWA_H
 #define TOKIWA_H

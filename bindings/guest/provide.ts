@@ -20,12 +20,6 @@ export function provideGuestThreads(): void {
   installGuestThreads({ open: (host) => new Threads(host).calls(), root: rootTickets });
 }
 
-/** The functions of serve.ts, for a worker of this package. */
-export function exposeGuests(): void {
-  provideGuestThreads();
-  exposeFunctions({ [START_GUEST]: startGuest, [RUN_JOB]: runJob });
-}
-
 /**
  * Serves threads of guests, in the entry of a worker that the consumer's own bundler has made: see `attach()`'s `threads.worker`.
  *
@@ -35,6 +29,7 @@ export function exposeGuests(): void {
  * serveGuests();
  */
 export function serveGuests(): void {
-  exposeGuests();
+  provideGuestThreads();
+  exposeFunctions({ [START_GUEST]: startGuest, [RUN_JOB]: runJob });
   listen();
 }

@@ -2,10 +2,10 @@
 
 import * as root from "../index.ts";
 import * as threads from "../threads/index.ts";
-import { exposeGuests } from "../guest/provide.ts";
+import { exposeGuestsLazily } from "../guest/lazy.ts";
 import { setScope } from "./compile.ts";
 import { listen } from "./listen.ts";
 
 setScope(Object.freeze({ ...root, ...threads }));
-exposeGuests();
+exposeGuestsLazily();
 listen();
