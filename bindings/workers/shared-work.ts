@@ -86,6 +86,7 @@ export class SharedWork {
   readonly #ended: number[][] = [];
   readonly #outboxes: (Outbox | undefined)[] = [];
   hasEnded = false;
+  #isLooking = false;
 
   constructor(state: ShareState, thread: number, firstKey: number, scheduler: CurrentThread, side: Side) {
     this.share = new Share(state, thread);
@@ -283,7 +284,13 @@ export class SharedWork {
     if (calls.fallAsleep() === 0) return AWAKE;
     if (napMs > 0) return calls.sleep(napMs) === 0 ? WOKEN : AWAKE;
     this.#doze.begin(ASLEEP);
-    if (!canDoze) startTimer(() => this.#side.pump(), LOOK_INTERVAL);
+    if (!canDoze && !this.#isLooking) {
+      this.#isLooking = true;
+      startTimer(() => {
+        this.#isLooking = false;
+        this.#side.pump();
+      }, LOOK_INTERVAL);
+    }
     return ASLEEP_NOW;
   }
 }
