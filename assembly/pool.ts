@@ -90,12 +90,23 @@ export function next(): i32 {
   while (true) {
     const record = find();
     if (record == NIL) return NIL;
-    if (replaceWord(recordPtr(record) + RECORD_STATE, QUEUED, STARTED | (me << STATE_SHIFT))) {
+    if (start(record)) {
       idle.stopSearching(me);
       return record;
     }
-    if (replaceWord(recordPtr(record) + RECORD_STATE, CANCELLED_UNSTARTED, FREE)) sendBack(record);
   }
+}
+
+/** Starts the job of a record whose number this thread has. @returns whether it may run here: it was not cancelled, nor started by another */
+export function start(record: u32): u32 {
+  if (replaceWord(recordPtr(record) + RECORD_STATE, QUEUED, STARTED | (me << STATE_SHIFT))) return 1;
+  if (replaceWord(recordPtr(record) + RECORD_STATE, CANCELLED_UNSTARTED, FREE)) sendBack(record);
+  return 0;
+}
+
+/** This thread cannot run it yet, and keeps its number until it can. */
+export function putBack(record: u32): void {
+  storeWord(recordPtr(record) + RECORD_STATE, QUEUED);
 }
 
 /** The number of a cancelled record has come out of the queue: its owner may use it again. */

@@ -21,6 +21,8 @@ interface PoolCalls {
   push(record: number): number;
   wakeOne(): number;
   next(): number;
+  start(record: number): number;
+  putBack(record: number): void;
   cancel(record: number): number;
   post(owner: number, count: number): number;
   collect(): number;

@@ -79,9 +79,10 @@ export class SharedWork {
   readonly #keys = new Map<SendableFunction, number>();
   readonly #lastKey: number;
   #nextKey: number;
-  /** Records whose function is not known yet: its definition is on the way. */
-  #undefined: { record: number; reason: PackedError | undefined }[] = [];
-  #ready: { record: number; reason: PackedError | undefined }[] = [];
+  /** Records whose function is not known yet: its definition is on the way. They are not started, so an abort or a death takes them away. */
+  #undefined: number[] = [];
+  /** Records whose numbers are in no queue. */
+  #ready: number[] = [];
   /** Ended and not sent back, by owner. */
   readonly #ended: number[][] = [];
   readonly #outboxes: (Outbox | undefined)[] = [];
@@ -115,7 +116,7 @@ export class SharedWork {
     task.ofRemote(spawned);
     this.#scheduler.admit(task);
     this.#spawned[this.#slot(record)] = spawned;
-    if (share.calls.push(record) === 0) this.#ready.push({ record, reason: undefined });     // every queue is full: only a death can do that
+    if (share.calls.push(record) === 0) this.#ready.push(record);     // every queue is full: only a death can do that
     this.#woke(share.calls.wakeOne());
     return true;
   }
@@ -138,17 +139,17 @@ export class SharedWork {
   start(lent: Scope): boolean | undefined {
     const { share } = this;
     const ready = this.#ready.pop();
-    const record = ready?.record ?? share.calls.next();
+    if (ready !== undefined && share.calls.start(ready) === 0) return true;
+    const record = ready ?? share.calls.next();
     if (record < 0) return undefined;
     if (share.ownerOf(record) === share.thread) return this.#startOwn(record, lent);
     const known = this.#side.knownOf(share.definitionOf(record));
     if (known === undefined) {
-      this.#undefined.push({ record, reason: undefined });
+      share.calls.putBack(record);
+      this.#undefined.push(record);
       return true;
     }
-    const goesOn = this.#side.begin(record, known, share.argsOf(record), lent);
-    if (ready?.reason !== undefined) this.running.get(record)?.task?.abort(unpackError(ready.reason));
-    return goesOn;
+    return this.#side.begin(record, known, share.argsOf(record), lent);
   }
 
   #startOwn(record: number, lent: Scope): boolean {
@@ -172,18 +173,16 @@ export class SharedWork {
   startUndefined(): void {
     const waiting = this.#undefined;
     this.#undefined = [];
-    for (const job of waiting) {
-      if (this.#side.knownOf(this.share.definitionOf(job.record)) === undefined) this.#undefined.push(job);
-      else this.#ready.push(job);
+    for (const record of waiting) {
+      if (this.#side.knownOf(this.share.definitionOf(record)) === undefined) this.#undefined.push(record);
+      else this.#ready.push(record);
     }
   }
 
   abort(record: number, generation: number, reason: PackedError): void {
     if (this.share.generationOf(record) !== generation) return;
     const job = this.running.get(record);
-    const waiting = this.#undefined.find((one) => one.record === record) ?? this.#ready.find((one) => one.record === record);
-    if (waiting !== undefined) waiting.reason = reason;
-    else if (job === undefined || job.generation !== generation) return;
+    if (job === undefined || job.generation !== generation) return;
     else if (job.task === undefined) job.reason = reason;
     else job.task.abort(unpackError(reason));
   }
