@@ -23,7 +23,7 @@ import type { WorkerMetrics } from "./seam.ts";
 import { arityOf, type SendableFunction, type TakenArgs, takeArgs } from "./sendable.ts";
 import { newShare } from "./share.ts";
 import { SharedJobs, type SharedJobsOwner } from "./shared-jobs.ts";
-import { receiveNow, tryNextOrigin } from "./start.ts";
+import { tryNextOrigin } from "./start.ts";
 import { CANCELLED, MAX_WINDOW, REJECTED, type ToWorker, type WorkerOrigin } from "./wire.ts";
 
 /** Work that is delivered ahead, in microseconds of the worker's time. */
@@ -92,7 +92,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
    * @throws what structuredClone throws for arguments that cannot be sent
    */
   submit(scheduler: CurrentThread, task: Task<unknown>, sendable: SendableFunction, args: unknown[]): void {
-    if (this.#queuedFirst < this.options.size && receiveNow !== undefined) this.#queuedFirst++;
+    if (this.#queuedFirst < this.options.size) this.#queuedFirst++;
     else if (this.shared !== undefined && this.queued === 0 && this.#submitShared(this.shared, scheduler, task, sendable, args)) return;
     let taken: TakenArgs;
     try {
@@ -108,10 +108,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     this.#enqueue(job);
   }
 
-  /**
-   * The first jobs of a pool, one for each worker, wait in the queue: `#welcome()` gives them to those that start. Not in pages: there some of
-   * many thousand jobs after them were never started, for a reason that is not known.
-   */
+  /** The first jobs of a pool, one for each worker, wait in the queue: `#welcome()` gives them to those that start. */
   #queuedFirst = 0;
 
   /** Puts a job straight into a record. False when it does not fit into one, or none is free. */
@@ -235,7 +232,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   /** Moves what fits from the queue into records, and queues all of them for the workers. */
   #feed(shared: SharedJobs, reserved: number): void {
     this.#isFed = false;
-    while (this.queued > (receiveNow === undefined ? 0 : reserved)) {
+    while (this.queued > reserved) {
       const job = this.#queue[this.#queueHead] as Job;
       if (!job.isOver) {
         if (!job.isSmall) break;
@@ -249,7 +246,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
       }
       this.#shift();
     }
-    if (shared.flush(receiveNow === undefined ? reserved : 0) > 0) this.lookAgain(RESERVE_TIME);
+    shared.flush();
   }
 
   #shift(): void {

@@ -88,15 +88,10 @@ export class SharedJobs implements JobPlace {
     return this.#defined;
   }
 
-  /**
-   * Queues what was delivered, and wakes a worker.
-   *
-   * @param reserved so many are held back: a quick first worker would leave nothing to those that are about to be ready
-   * @returns how many are held back
-   */
-  flush(reserved: number): number {
+  /** Queues what was delivered, and wakes a worker. */
+  flush(): void {
     const numbers = this.#numbers;
-    const end = numbers.length - reserved;
+    const end = numbers.length;
     if (end > 0) {
       const { share } = this;
       const { i32, scratch, calls } = share;
@@ -110,7 +105,7 @@ export class SharedJobs implements JobPlace {
         }
         from += count;
       }
-      if (from === numbers.length) this.#numbers = [];
+      if (from === end) this.#numbers = [];
       else numbers.splice(0, from);
       if (from > 0) {
         this.#activeAt = monotonicNow();
@@ -118,7 +113,6 @@ export class SharedJobs implements JobPlace {
       }
     }
     this.listen();
-    return this.#numbers.length;
   }
 
   wakeOne(): void {

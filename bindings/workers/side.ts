@@ -104,6 +104,7 @@ export class WorkerSide implements RuntimeThreads {
   #startedTold = 0;
   #hungry = 0;
   #offeredAt = 0;
+  #isServing = false;
   #isPumping = false;
   #isScheduled = false;
   /** The last look at the clock, and what has started since: `#timed` calls of one function. */
@@ -140,7 +141,9 @@ export class WorkerSide implements RuntimeThreads {
     });
   }
 
+  /** From here on it starts jobs. Messages may have come before: in a page it first waits for the lock by which its death is noticed. */
   ready(): void {
+    this.#isServing = true;
     this.#shared?.share.begin();
     this.#post({ k: "ready" });
     this.#notifyParent();
@@ -232,6 +235,7 @@ export class WorkerSide implements RuntimeThreads {
   }
 
   #pump(): void {
+    if (!this.#isServing) return;
     const scheduler = this.#scheduler;
     if (this.#isPumping || scheduler.isDriving) {
       if (!this.#isPumping) this.#schedulePumpLater();

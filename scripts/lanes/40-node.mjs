@@ -9,7 +9,7 @@ export default {
   probe: () => undefined,
   async run() {
     const suite = hasTests("test", SUITE) ? await vitest("node") : { passed: 0, failed: 0 };
-    const programs = await runHostPrograms(process.execPath);
+    const programs = await runHostPrograms(process.execPath, ["--expose-gc"]);
     return { passed: suite.passed + programs.passed, failed: suite.failed + programs.failed, note: suite.note ?? programs.note };
   },
 };
