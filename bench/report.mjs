@@ -39,6 +39,10 @@ function commits(found, runs) {
   return noted.length === 0 ? "" : `; ${noted.join(", ")}`;
 }
 
+/** A number that a row brings here from elsewhere differs from Node to Node. */
+const HERE = / \(here about (\d+)\)/;
+const key = (row) => row.what.replace(HERE, "");
+
 function targetTable(runs) {
   const lists = runs.map((run) => {
     const outcome = (name, side) => run.results.find((result) => result.name === name)?.sides[side];
@@ -51,9 +55,12 @@ function targetTable(runs) {
   return [
     `| | to reach | ${runs.map((run) => run.node).join(" | ")} |`,
     `| --- | ---: |${" ---: |".repeat(runs.length)}`,
-    ...lists[0].map((row, index) => {
-      const limits = [...new Set(lists.map((list) => list[index].limit))];
-      return `| ${row.what} | ${limits.join(" / ")} | ${lists.map((list) => shown(list[index])).join(" | ")} |`;
+    ...[...new Set(lists.flatMap((list) => list.map(key)))].map((what) => {
+      const rows = lists.map((list) => list.find((row) => key(row) === what));     // some rows exist on some Nodes only
+      const found = rows.filter((row) => row !== undefined);
+      const here = found.flatMap((row) => HERE.exec(row.what)?.[1] ?? []);
+      const limits = [...new Set(found.map((row) => row.limit))];
+      return `| ${what}${here.length === 0 ? "" : ` (here about ${here.join(" / ")})`} | ${limits.join(" / ")} | ${rows.map((row) => (row === undefined ? "-" : shown(row))).join(" | ")} |`;
     }),
     "",
   ];
