@@ -12,7 +12,7 @@ import type { JoinHandle } from "../task/task.ts";
 import { Thread } from "../threads/thread.ts";
 import { move, send } from "../workers/sendable.ts";
 import { TK_EBUSY, TK_ECANCELED, TK_ECLOSED, TK_EDIED, TK_EINVAL, TK_ELIMIT, TK_ENOMEM, TK_ENOSYS, TK_EREJECTED, TK_ESTALE, TK_ESTART, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
-import type { GuestThreads, ThreadHost } from "./seam.ts";
+import type { GuestThreads, ThreadHost, ThreadSetup } from "./seam.ts";
 import { RUN_JOB, START_GUEST, type JobOutcome, type JobRequest, type StartRequest } from "./serve-wire.ts";
 import { openDesk, type TicketDesk } from "./tickets.ts";
 
@@ -117,12 +117,8 @@ export class Threads {
 
   #start(): number {
     const host = this.#host;
-    const { threadSetup } = host;
-    const problem = threadSetup === undefined ? undefined : this.#missing();
-    if (threadSetup === undefined || problem !== undefined) {
-      this.#explain(problem ?? `${host.label} is not attached yet`);
-      return TK_ENOSYS;
-    }
+    const threadSetup = this.#setup();
+    if (threadSetup === undefined) return TK_ENOSYS;
     const granted = threadSetup.tickets.take();
     if (granted === false) {
       this.#explain(tooMany(host.label).message);
@@ -144,6 +140,15 @@ export class Threads {
       });
     }
     return entry.id;
+  }
+
+  /** How threads are started, or undefined: then why not was explained. */
+  #setup(): ThreadSetup | undefined {
+    const { threadSetup, label } = this.#host;
+    const problem = threadSetup === undefined ? `${label} is not attached yet` : this.#missing();
+    if (problem === undefined) return threadSetup;
+    this.#explain(problem);
+    return undefined;
   }
 
   /** Why there can be no second instance, or undefined. */
@@ -309,12 +314,8 @@ export class Threads {
 
   #spawnBlocking(fn: number, at: number, length: number): number {
     const host = this.#host;
-    const { threadSetup } = host;
-    const problem = threadSetup === undefined ? undefined : this.#missing();
-    if (threadSetup === undefined || problem !== undefined) {
-      this.#explain(problem ?? `${host.label} is not attached yet`);
-      return TK_ENOSYS;
-    }
+    const threadSetup = this.#setup();
+    if (threadSetup === undefined) return TK_ENOSYS;
     if (threadSetup.blockingDepth >= MAX_BLOCKING_DEPTH) return TK_ELIMIT;
     const bytes = this.#isFunction(fn) ? this.#bytes(at, length) : undefined;
     if (bytes === undefined) return TK_EINVAL;
