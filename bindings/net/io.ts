@@ -311,26 +311,34 @@ export class WriteAll extends Operation<void> {
   }
 }
 
-export class Flush extends Operation<void> {
-  readonly #sink: Sink;
+/** A wait for what a sink does later. */
+abstract class SinkWait extends Operation<void> {
+  protected readonly sink: Sink;
 
   constructor(sink: Sink) {
     super();
-    this.#sink = sink;
+    this.sink = sink;
   }
 
-  poll(waker: Waker): void | typeof PENDING {
-    if (!proceed(waker)) return PENDING;
-    const sink = this.#sink;
-    if (sink.isThrough()) return undefined;
-    sink.writeGate.enter(this, "write");
-    sink.writeGate.wait(this, waker);
+  /** Waits at the gate, and gives back the unit of budget. */
+  protected wait(waker: Waker): typeof PENDING {
+    this.sink.writeGate.wait(this, waker);
     restore();
     return PENDING;
   }
 
   override [Symbol.dispose](): void {
-    this.#sink.writeGate.forget(this);
+    this.sink.writeGate.forget(this);
+  }
+}
+
+export class Flush extends SinkWait {
+  poll(waker: Waker): void | typeof PENDING {
+    if (!proceed(waker)) return PENDING;
+    const { sink } = this;
+    if (sink.isThrough()) return undefined;
+    sink.writeGate.enter(this, "write");
+    return this.wait(waker);
   }
 
   override describe(): string {
@@ -338,27 +346,13 @@ export class Flush extends Operation<void> {
   }
 }
 
-export class Shutdown extends Operation<void> {
-  readonly #sink: Sink;
-
-  constructor(sink: Sink) {
-    super();
-    this.#sink = sink;
-  }
-
+export class Shutdown extends SinkWait {
   poll(waker: Waker): void | typeof PENDING {
     if (!proceed(waker)) return PENDING;
-    const sink = this.#sink;
+    const { sink } = this;
     sink.writeGate.enter(this, "write");
     sink.finish();
-    if (sink.isFinished()) return undefined;
-    sink.writeGate.wait(this, waker);
-    restore();
-    return PENDING;
-  }
-
-  override [Symbol.dispose](): void {
-    this.#sink.writeGate.forget(this);
+    return sink.isFinished() ? undefined : this.wait(waker);
   }
 
   override describe(): string {
