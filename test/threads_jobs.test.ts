@@ -1,6 +1,6 @@
 // Jobs that start in bursts: each has its own task, outcome and abort, whatever ran before it in the same burst.
 import { currentTask, Runtime, sleep, type Suspend } from "tokiwa";
-import { send } from "tokiwa/threads";
+import { send, type Sendable } from "tokiwa/threads";
 import { afterEach, describe, expect, test } from "vitest";
 import { transports } from "./support/sent.ts";
 
@@ -52,6 +52,20 @@ describe.each(transports)("jobs in one burst (%s)", (transport) => {
     const ids = await Promise.all(Array.from({ length: 40 }, (_, n) => (n % 3 === 0 ? runtime.spawn(own) : runtime.spawn(send(() => tokiwa.currentTask().id)))));
     expect(new Set(ids).size).toBe(40);
     expect(() => currentTask()).toThrow();
+  });
+
+  test("a generator of a module that a worker spawns before it has loaded it runs, and can be aborted meanwhile", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const outer = send(async (url: string) => {
+      const inner = tokiwa.send(url, "twice") as unknown as Sendable<[number], number>;
+      const missing = tokiwa.send(url, "missing") as unknown as Sendable<[], number>;
+      const aborted = tokiwa.spawn(inner, 1);
+      aborted.abort();
+      const failed = await tokiwa.spawn(missing).result();
+      return [await tokiwa.spawn(inner, 21), (await aborted.result()).status, failed.status];
+    });
+    const url = "data:text/javascript,export function* twice(n) { return 2 * n; }";
+    expect(await runtime.spawn(outer, url)).toEqual([42, "cancelled", "rejected"]);
   });
 
   test("a job that is aborted before it starts does not run", async () => {

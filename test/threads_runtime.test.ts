@@ -272,6 +272,18 @@ describe("sending", () => {
     expect(await handle).toBe(1);
     await runtime.shutdown();
   });
+
+  test("on a current-thread runtime a generator of a module runs here once it is loaded", async () => {
+    const runtime = new Runtime();
+    const url = "data:text/javascript,export function* twice(n) { return 2 * n; }";
+    const twice = send(url, "twice") as unknown as Sendable<[number], number>;
+    const aborted = runtime.spawn(twice, 1);
+    aborted.abort();
+    expect(await runtime.spawn(twice, 21)).toBe(42);
+    expect((await aborted.result()).status).toBe("cancelled");
+    await expect(runtime.spawn(send(url, "missing") as unknown as Sendable<[], number>)).rejects.toMatchObject({ code: "TOKIWA_NOT_FOUND" });
+    await runtime.shutdown();
+  });
 });
 
 describe("spawnBlocking", () => {

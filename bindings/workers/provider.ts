@@ -5,9 +5,11 @@ import { processors } from "../host.ts";
 import { checkDuration, checkFunction, checkInteger, checkOneOf, show } from "../options.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import { JoinError } from "../errors.ts";
-import { callOf, type Task } from "../task/task.ts";
+import type { Task } from "../task/task.ts";
 import type { TaskFn } from "../future.ts";
 import { compile } from "./compile.ts";
+import type { Fn } from "./known.ts";
+import { startWhenLoaded } from "./late.ts";
 import { parkForAnswers, pumpPools } from "./parking.ts";
 import { Pool } from "./pool.ts";
 import { installThreads, type RuntimeThreads, type ThreadOptions, type ThreadsProvider, type WorkerMetrics } from "./seam.ts";
@@ -116,8 +118,8 @@ class PooledThreads implements RuntimeThreads {
   #spawnHere(task: Task<unknown>, sendable: SendableFunction, args: unknown[]): void {
     const taken = takeArgs(args);
     if (taken.hasShared) unpackShared(taken.args);
-    task.body = callOf(sendable.fn ?? localFunction(sendable), taken.args);
-    this.#scheduler.spawn(task);
+    this.#scheduler.admit(task);
+    startWhenLoaded(this.#scheduler, task, sendable.fn ?? localFunction(sendable), taken.args);
   }
 
   spawnBlocking(task: Task<unknown>, fn: unknown, args: unknown[]): void {
@@ -147,9 +149,13 @@ class PooledThreads implements RuntimeThreads {
   }
 }
 
-function localFunction(sendable: SendableFunction): TaskFn<unknown[], unknown> {
-  return (...args) => {
-    const fn = compile(sendable.definition);
-    return typeof fn === "function" ? fn(...args) : fn.then((loaded) => loaded(...args));
-  };
+/** The function, or what throws why there is none. */
+function localFunction(sendable: SendableFunction): Fn | Promise<Fn> {
+  try {
+    return compile(sendable.definition);
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
 }

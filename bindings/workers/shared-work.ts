@@ -12,6 +12,7 @@ import { packError, type PackedError, unpackError } from "./errors-wire.ts";
 import { readOne } from "./inline.ts";
 import { settleTask } from "./job.ts";
 import type { Fn, Known } from "./known.ts";
+import { startWhenLoaded } from "./late.ts";
 import { Outbox, type Post } from "./outbox.ts";
 import type { SendableFunction } from "./sendable.ts";
 import { canDoze, Doze, Share, type ShareState } from "./share.ts";
@@ -23,7 +24,7 @@ interface Side {
   /** Starts a job of a record. False when the burst must end. */
   begin(record: number, known: Known, args: unknown[], lent: Scope): boolean;
   knownOf(key: number): Known | undefined;
-  compileNested(sendable: SendableFunction): Fn;
+  compileNested(sendable: SendableFunction): Fn | Promise<Fn>;
   pump(): void;
 }
 
@@ -161,7 +162,12 @@ export class SharedWork {
     share.release(record);
     if (spawned === undefined || spawned.task.isFinished) return true;
     const { task, sendable } = spawned;
-    task.ofCall(callOf(this.#side.compileNested(sendable), args));
+    const fn = this.#side.compileNested(sendable);
+    if (typeof fn !== "function") {
+      startWhenLoaded(this.#scheduler, task, fn, args);
+      return true;
+    }
+    task.ofCall(callOf(fn, args));
     return task.isAborting || this.#scheduler.pollFirst(task, lent);           // the abort has queued it
   }
 

@@ -24,6 +24,7 @@ import { settleTask } from "./job.ts";
 import { Outbox } from "./outbox.ts";
 import { installedThreads, type RuntimeThreads } from "./seam.ts";
 import { type Fn, Known } from "./known.ts";
+import { startWhenLoaded } from "./late.ts";
 import { AWAKE, SharedWork, WOKEN } from "./shared-work.ts";
 import { arityOf, notCloneable, packShared, type SendableFunction, takeArgs, type TakenArgs, takeMoves, unpackShared } from "./sendable.ts";
 import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, REJECTED, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
@@ -541,11 +542,10 @@ export class WorkerSide implements RuntimeThreads {
 
   #startHere({ task, sendable, taken }: Nested): void {
     if (taken.hasShared) unpackShared(taken.args);
-    task.body = callOf(this.#bodyOf(sendable), taken.args);
-    this.#scheduler.wake(task.handle);
+    startWhenLoaded(this.#scheduler, task, this.#bodyOf(sendable), taken.args);
   }
 
-  #bodyOf(sendable: SendableFunction): Fn {
+  #bodyOf(sendable: SendableFunction): Fn | Promise<Fn> {
     if (sendable.fn !== undefined) return sendable.fn;
     const { definition } = sendable;
     let fn = this.#compiled.get(definition);
@@ -558,11 +558,9 @@ export class WorkerSide implements RuntimeThreads {
         };
       }
       this.#compiled.set(definition, fn);
+      if (typeof fn !== "function") fn.then((loaded) => this.#compiled.set(definition, loaded), () => this.#compiled.delete(definition));
     }
-    if (typeof fn === "function") return fn;
-    const loading = fn;
-    void loading.then((loaded) => this.#compiled.set(definition, loaded), () => this.#compiled.delete(definition));
-    return async (...args: unknown[]) => (await loading)(...args);
+    return fn;
   }
 
   /** Gives the oldest to others: as many as have nothing to do, and never the last one. */
