@@ -7,6 +7,7 @@ import { blockFor } from "./blocking.ts";
 import { Guarded, unlocked } from "./guarded.ts";
 import { hold } from "./held.ts";
 import { Take } from "./permits.ts";
+import { isOwn } from "./waiters.ts";
 
 /** Access to the value of a locked `Mutex`, until `unlock()` or the end of a `using` block. */
 export class MutexGuard<T> implements Disposable {
@@ -82,7 +83,12 @@ export class Mutex<T> {
    * Cancel safe: dropping it gives up the place in the queue, and a lock that was just handed over goes to the next.
    */
   lock(): Future<MutexGuard<T>> {
-    return new Lock(this.#lock);
+    const lock = this.#lock;
+    const { spare } = lock;
+    if (!isOwn(spare)) return new Lock(lock);
+    lock.spare = null;
+    spare.renew(lock, 1);
+    return spare as Lock<T>;
   }
 
   /** Locks now. @throws {TryLockError} `TOKIWA_LOCKED` when it is held, or others wait for it */

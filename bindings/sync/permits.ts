@@ -11,8 +11,8 @@
 // and not polled yet fails, too.
 
 import { AcquireError } from "../errors.ts";
-import { completed, context, Operation, PENDING, proceed, restore, type Suspend, type Waker } from "../future.ts";
-import { Place, WaiterQueue } from "./waiters.ts";
+import { completed, context, Operation, PENDING, proceed, readyWith, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
+import { own, Place, WaiterQueue } from "./waiters.ts";
 
 /** The most permits a semaphore can hold: every integer up to it is exact. */
 export const MAX_PERMITS: number = Number.MAX_SAFE_INTEGER;
@@ -21,6 +21,10 @@ export class Permits {
   available: number;
   isClosed = false;
   readonly queue: WaiterQueue<TakePlace> = new WaiterQueue<TakePlace>();
+  /** A finished wait, to be used again by the task that has finished it. */
+  spare: Take<unknown> | null = null;
+  /** A place that is in no queue and nobody's. */
+  sparePlace: TakePlace | null = null;
 
   constructor(available: number) {
     this.available = available;
@@ -48,6 +52,20 @@ export class Permits {
     this.available += left;
   }
 
+  /** A place in the queue, for one who has taken what is there and misses so many. */
+  wait(needed: number, waker: Waker): TakePlace {
+    let place = this.sparePlace;
+    if (place === null) place = new TakePlace(needed);
+    else {
+      this.sparePlace = null;
+      place.needed = needed;
+    }
+    this.available = 0;
+    this.queue.push(place);
+    place.waker = waker;
+    return place;
+  }
+
   /** From now on nobody gets any; those who wait fail. */
   close(): void {
     this.isClosed = true;
@@ -69,16 +87,25 @@ class TakePlace extends Place {
 /**
  * Waits for permits, and makes of them what holds them.
  *
- * A lock that is free costs this object and the guard; two fields fewer here are several ns.
+ * In a loop a lock that is free costs the guard and nothing else: this object is the spare of its task, as other waiters are. One that
+ * has to wait borrows its place from the lock. A step object of its own instead of the shared one was as fast, with 40 bytes more.
  */
 export abstract class Take<T, P extends Permits = Permits> extends Operation<T> {
+  /** The handle of the task that has finished it, when it is a spare. */
+  owner = -1;
   /** Null when it is over. */
   #permits: P | null;
-  readonly count: number;
+  count: number;
   #place: TakePlace | null = null;
 
   constructor(permits: P, count: number) {
     super();
+    this.#permits = permits;
+    this.count = count;
+  }
+
+  /** One that is over begins anew. */
+  renew(permits: P, count: number): void {
     this.#permits = permits;
     this.count = count;
   }
@@ -98,43 +125,49 @@ export abstract class Take<T, P extends Permits = Permits> extends Operation<T> 
       this[Symbol.dispose]();
       throw new AcquireError();
     }
-    let place = this.#place;
-    if (place === null) {
-      const { count } = this;
-      const { available } = permits;
-      if (available >= count) {
-        permits.available = available - count;
-        this.#permits = null;
-        return this.taken(permits);
-      }
-      this.#place = place = new TakePlace(count - available);
-      permits.available = 0;
-      permits.queue.push(place);
-    } else if (place.needed === 0) {
-      this.#permits = null;
-      return this.taken(permits);
-    }
-    place.waitWith(waker);
+    if (this.#take(permits, waker)) return this.taken(permits);
     restore();
     return PENDING;
   }
 
+  /** Whether the permits are there; takes its place in the queue if not. */
+  #take(permits: P, waker: Waker): boolean {
+    const place = this.#place;
+    if (place === null) {
+      const { count } = this;
+      const { available } = permits;
+      if (available < count) {
+        this.#place = permits.wait(count - available, waker);
+        return false;
+      }
+      permits.available = available - count;
+    } else {
+      if (place.needed > 0) {
+        place.waitWith(waker);
+        return false;
+      }
+      this.#place = null;
+      permits.sparePlace = place;
+    }
+    this.#permits = null;
+    return true;
+  }
+
   override next(): IteratorResult<Suspend, T> {
     const permits = this.#permits;
-    const { count } = this;
-    if (permits === null || permits.available < count || this.#place !== null || permits.isClosed || context.budget <= 0 || context.waker === null) {
-      return super.next();
-    }
-    context.budget--;
-    permits.available -= count;
-    this.#permits = null;
-    return { done: true, value: this.taken(permits) };
+    const { waker, budget } = context;
+    if (permits === null || permits.isClosed || budget <= 0 || waker === null) return super.next();
+    if (!this.#take(permits, waker)) return SUSPENDED;
+    context.budget = budget - 1;
+    own(this);
+    permits.spare = this as Take<unknown>;
+    return readyWith(this.taken(permits));
   }
 
   override [Symbol.dispose](): void {
     const permits = this.#permits;
     const place = this.#place;
-    this.#permits = null;
+    this.#permits = this.#place = null;
     if (permits === null || place === null) return;
     place.forgetWaker();
     permits.queue.remove(place);

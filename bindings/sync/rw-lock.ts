@@ -9,6 +9,7 @@ import { checkInteger, checkOptions } from "../options.ts";
 import { blockFor } from "./blocking.ts";
 import { Guarded, unlocked } from "./guarded.ts";
 import { Take } from "./permits.ts";
+import { isOwn } from "./waiters.ts";
 
 /** Tokio's limit, 2^29 - 1. */
 const MAX_READERS = (1 << 29) - 1;
@@ -159,7 +160,12 @@ export class RwLock<T> {
    * Cancel safe: dropping it gives up the place in the queue, and access that was just handed over goes to the next.
    */
   read(): Future<RwLockReadGuard<T>> {
-    return new Read(this.#lock);
+    const lock = this.#lock;
+    const { spare } = lock;
+    if (!isOwn(spare) || !(spare instanceof Read)) return new Read(lock);
+    lock.spare = null;
+    spare.renew(lock, 1);
+    return spare as Read<T>;
   }
 
   /** Waits for exclusive access. Cancel safe, as `read()`: readers that waited behind it go on. */

@@ -5,6 +5,7 @@ import { type Future, HANDED } from "../future.ts";
 import { checkInteger, show } from "../options.ts";
 import { blockFor } from "./blocking.ts";
 import { MAX_PERMITS, Permits, Take } from "./permits.ts";
+import { isOwn } from "./waiters.ts";
 
 /** Permits taken from a semaphore; give them back with `release()` or by `using`. */
 export class SemaphorePermit implements Disposable {
@@ -109,7 +110,7 @@ export class Semaphore {
    * @throws {AcquireError} `TOKIWA_CLOSED` once the semaphore is closed
    */
   acquire(): Future<SemaphorePermit> {
-    return new Acquire(this.#permits, 1);
+    return this.#acquire(1);
   }
 
   /**
@@ -119,7 +120,16 @@ export class Semaphore {
    * @param n 0 to `MAX_PERMITS`
    */
   acquireMany(n: number): Future<SemaphorePermit> {
-    return new Acquire(this.#permits, checkInteger("n", n, 0, MAX_PERMITS));
+    return this.#acquire(checkInteger("n", n, 0, MAX_PERMITS));
+  }
+
+  #acquire(n: number): Acquire {
+    const permits = this.#permits;
+    const { spare } = permits;
+    if (!isOwn(spare)) return new Acquire(permits, n);
+    permits.spare = null;
+    spare.renew(permits, n);
+    return spare as Acquire;
   }
 
   /**

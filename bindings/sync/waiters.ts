@@ -62,14 +62,22 @@ export abstract class Waiter<T> extends Operation<T> implements Linked {
   }
 }
 
+/** What may be used again by the task that has finished it. */
+interface Spare {
+  owner: number;
+}
+
+/** The owner of a spare that nobody may use: a unit without a slot has the handle -1. */
+const NOBODY = -2;
+
 /** Leaves a finished waiter to the task that runs. */
-export function own(spare: Waiter<unknown>): void {
+export function own(spare: Spare): void {
   const { unit } = context;
-  spare.owner = unit === null ? -1 : unit.handle;
+  spare.owner = unit === null || unit.handle < 0 ? NOBODY : unit.handle;
 }
 
 /** Whether the task that runs may use the spare. */
-export function isOwn<W extends Waiter<unknown>>(spare: W | null): spare is W {
+export function isOwn<W extends Spare>(spare: W | null): spare is W {
   const { unit } = context;
   return spare !== null && unit !== null && context.waker === unit && spare.owner === unit.handle;
 }
