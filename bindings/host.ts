@@ -194,3 +194,22 @@ export function bindContext(fn: () => void): () => void {
   const snapshot = hooks?.AsyncLocalStorage.snapshot?.();
   return snapshot === undefined ? fn : () => snapshot(fn);
 }
+
+/**
+ * A microtask that is asked for again and again, never twice at once: returns how to ask. `fn` runs in the async context
+ * of this moment, like a bound function, for half its price: a reaction that waits already has a context of its own.
+ */
+export function recurringMicrotask(fn: () => void): () => void {
+  if (!hasAsyncContext) return () => microtask(fn);
+  let ask!: () => void;
+  const capture = (resolve: () => void): void => {
+    ask = resolve;
+  };
+  const run = (): void => {
+    wait();
+    fn();
+  };
+  const wait = (): void => void new Promise<void>(capture).then(run);
+  wait();
+  return () => ask();
+}

@@ -48,9 +48,9 @@ import {
   hasAsyncContext,
   type HostTimer,
   macrotask,
-  microtask,
   monotonicNow,
   nextFrame,
+  recurringMicrotask,
   reportUnhandled,
   startTimer,
   stopTimer,
@@ -179,7 +179,7 @@ export class CurrentThread implements TaskScheduler {
   #orphan: Generator | undefined;
   #onIdle: (() => void) | undefined;
   readonly #entry: () => void;
-  readonly #microEntry: () => void;
+  readonly #askForMicrotask: () => void;
   readonly #timerEntry: () => void;
 
   #alive = 0;
@@ -205,7 +205,7 @@ export class CurrentThread implements TaskScheduler {
     if (options.startPaused) this.clock.pause();
     kept ??= new Task(this, null).refuse(new JoinError("TOKIWA_CANCELLED", "never started"));
     this.#entry = bindContext(() => this.#enterFromHost());
-    this.#microEntry = bindContext(() => this.#enterFromMicrotask());
+    this.#askForMicrotask = recurringMicrotask(() => this.#enterFromMicrotask());
     this.#timerEntry = bindContext(() => this.#enterFromTimer());
   }
 
@@ -422,7 +422,7 @@ export class CurrentThread implements TaskScheduler {
     this.#core.i32[(this.#arena + ARENA_DRIVING) >> 2]! |= DRIVE_AWAITED;
     if (lane === "frame") nextFrame(this.#entry);
     else if (isLater || lane === "macrotask" || (context.isBurst && lane === "auto")) macrotask(this.#entry);
-    else microtask(this.#microEntry);
+    else this.#askForMicrotask();
   }
 
   #enterFromHost(): void {

@@ -1,0 +1,43 @@
+// A caller's own AsyncLocalStorage beside the runtime: tasks run in the context the runtime was made in, whoever wakes them.
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import { Notify, Runtime, sleep } from "tokiwa";
+import { expect, test } from "vitest";
+
+const request = new AsyncLocalStorage<string>();
+
+test("a task that a request wakes does not run in that request's context", async () => {
+  await using runtime = new Runtime();
+  const changed = new Notify();
+  const seen: unknown[] = [];
+  const generator = runtime.spawn(function* () {
+    for (let i = 0; i < 3; i++) {
+      yield* changed.notified();
+      seen.push(request.getStore());
+    }
+  });
+  const plain = runtime.spawn(async () => {
+    for (let i = 0; i < 3; i++) {
+      await changed.notified();
+      seen.push(request.getStore());
+    }
+  });
+  for (let i = 0; i < 3; i++) {
+    await sleep(1);
+    request.run("request", () => changed.notifyWaiters());
+  }
+  await Promise.all([generator, plain]);
+  expect(seen).toEqual(Array(6).fill(undefined));
+});
+
+test("a task does not inherit the context of its spawner; AsyncLocalStorage.bind() takes it along", async () => {
+  await using runtime = new Runtime();
+  const stores = async () => {
+    const first = request.getStore();
+    await sleep(1);
+    return [first, request.getStore()];
+  };
+  const [free, bound] = request.run("request", () => [runtime.spawn(stores), runtime.spawn(AsyncLocalStorage.bind(stores))]);
+  expect(await free).toEqual([undefined, undefined]);
+  expect(await bound).toEqual(["request", "request"]);
+});
