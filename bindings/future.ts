@@ -6,20 +6,21 @@
 //   await future     `then` hands the future to the scheduler (task/await.ts installs how)
 //   future.poll(w)   combinators and hand-written futures
 //
-// `context` is the thread's "now". The scheduler fills it before each poll, whoever polls
-// something with another waker saves and restores it. Outside of polls all of it is empty
-// and the budget is unlimited.
+// `context` is the thread's "now", see context.ts.
 //
 // Coop budget (Tokio's): 128 units for each poll of a task. A leaf spends one with
 // `proceed()` and gives it back with `restore()` when it is pending; `yield*` and `await` spend
 // one themselves when nothing below them did. Without units a future is pending and its task
 // goes behind everything that is ready.
 
+import { context } from "./context.ts";
 import { ContextError, OptionError } from "./errors.ts";
 import { microtask, reportUnhandled } from "./host.ts";
-import { UNIT_PENDING, UNIT_YIELD, UNLIMITED } from "./limits.ts";
+import { UNIT_YIELD } from "./limits.ts";
 import { checkFunction, show } from "./options.ts";
 import { shared } from "./registry.ts";
+
+export { context };
 
 /** What `poll` returns while a future is not ready. */
 export const PENDING: unique symbol = Symbol.for("tokiwa.pending");
@@ -82,43 +83,6 @@ export interface Reactor {
 export interface Owner {
   readonly name: string | undefined;
 }
-
-/** What runs right now on this thread. */
-export interface Context {
-  /** Wakes whoever is being polled. */
-  waker: Waker | null;
-  /** The unit being run; equal to `waker` unless somebody polls with a waker of their own. */
-  unit: Unit | null;
-  /** UNIT_PENDING, or UNIT_YIELD when the unit asked to go to the back. */
-  verdict: number;
-  /** Remaining coop budget. */
-  budget: number;
-  /** The task being polled. */
-  task: Owner | null;
-  /** The scheduler that drives, or that `enter()` made current. */
-  reactor: Reactor | null;
-  /** The async function whose synchronous part runs (task/scope.ts). */
-  scope: object | null;
-  /** Values of task-locals (task/local.ts). */
-  locals: object | null;
-  /** While a deadlock is being described: collects what is waited for instead of polling. */
-  probe: Future<unknown>[] | null;
-  /** A callback of the host's poller runs and others follow it: one drive after all of them is better than one each. */
-  isBurst: boolean;
-}
-
-export const context: Context = /* @__PURE__ */ shared("context", (): Context => ({
-  waker: null,
-  unit: null,
-  verdict: UNIT_PENDING,
-  budget: UNLIMITED,
-  task: null,
-  reactor: null,
-  scope: null,
-  locals: null,
-  probe: null,
-  isBurst: false,
-}));
 
 const SUSPEND = /* @__PURE__ */ shared("suspend", () => Object.freeze({})) as Suspend;
 /** The step of an iterator that waits. One object for all: a suspension allocates nothing. */

@@ -7,7 +7,7 @@
 const registry = ((globalThis as Record<symbol, unknown>)[Symbol.for("tokiwa")] ??= {}) as Record<string, unknown>;
 
 /** Grows when the shape of something shared changes: copies of different protocols leave each other alone. */
-const PROTOCOL = 1;
+const PROTOCOL = 2;
 
 /** What the first copy that asked for `name` made. */
 export function shared<T>(name: string, make: () => T): T {

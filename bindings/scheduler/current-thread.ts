@@ -462,7 +462,7 @@ export class CurrentThread implements TaskScheduler {
    */
   drive(maxPolls: number, sliceMs: number, until?: MainUnit, start = monotonicNow()): void {
     if (this.#isDriving || this.isClosed) return;
-    const { waker, unit, verdict, budget, task, reactor, scope, locals } = context;
+    const outer = context.leave();
     this.#isDriving = true;
     this.#isScheduled = false;
     const driving = (this.#arena + ARENA_DRIVING) >> 2;
@@ -490,14 +490,7 @@ export class CurrentThread implements TaskScheduler {
         if (now - start >= sliceMs) break;
       }
     } finally {
-      context.waker = waker;
-      context.unit = unit;
-      context.verdict = verdict;
-      context.budget = budget;
-      context.task = task;
-      context.reactor = reactor;
-      context.scope = scope;
-      context.locals = locals;
+      context.comeBack(outer);
       this.#isDriving = false;
       if (!this.isClosed) this.#core.i32[driving] = this.#options.lane === "manual" ? DRIVE_AWAITED : 0;
       this.#polls += polls;
@@ -541,7 +534,7 @@ export class CurrentThread implements TaskScheduler {
    */
   burst(body: (scope: Scope) => void): void {
     if (this.#isDriving || this.isClosed) return;
-    const { waker, unit, verdict, budget, task, reactor, scope, locals } = context;
+    const outer = context.leave();
     const lent = new Scope(null, this, null);
     const driving = (this.#arena + ARENA_DRIVING) >> 2;
     this.#isDriving = this.#isBursting = true;
@@ -553,14 +546,7 @@ export class CurrentThread implements TaskScheduler {
     try {
       runInScope(lent, () => body(lent));
     } finally {
-      context.waker = waker;
-      context.unit = unit;
-      context.verdict = verdict;
-      context.budget = budget;
-      context.task = task;
-      context.reactor = reactor;
-      context.scope = scope;
-      context.locals = locals;
+      context.comeBack(outer);
       this.#isDriving = this.#isBursting = false;
       if (!this.isClosed) this.#core.i32[driving] = this.#isScheduled || this.#options.lane === "manual" ? DRIVE_AWAITED : 0;
       if ((lent.task as Task<unknown> | null)?.scope !== lent) lent.end();
@@ -575,7 +561,7 @@ export class CurrentThread implements TaskScheduler {
       this.#spawned++;
     }
     this.#polls++;
-    context.unit = context.waker = task;
+    context.enter(task);
     context.budget = COOP_BUDGET;
     const verdict = task.runFirst(lent);
     if (context.verdict !== UNIT_PENDING) {
@@ -624,7 +610,7 @@ export class CurrentThread implements TaskScheduler {
           const { i32 } = core;
           i32[((i32[statesWord] as number) >>> 2) + index]! &= ~NOTIFIED;
           if (unit === undefined) continue;                // released meanwhile
-          context.unit = context.waker = unit;
+          context.enter(unit);
           context.budget = COOP_BUDGET;
           let verdict = unit.run();
           if (i === 0 && this.#sampleFrom > 0) this.#sampled();

@@ -165,7 +165,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   }
 
   run(): number {
-    context.task = this;
+    context.enterTask();
     const hooks = this.scheduler.hooks;
     if (hooks !== null) return this.runHooked(hooks);
     return this.step();
@@ -177,7 +177,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
    * @param lent the scope of the burst, for a function that is not known to be async; a function that turns out to be keeps it
    */
   runFirst(lent: Scope): number {
-    context.task = this;
+    context.enterTask();
     lent.task = this as Task<unknown>;
     lent.budget = COOP_BUDGET;
     return this.start(lent);

@@ -41,7 +41,7 @@ class SharedYield extends Operation<void> {
   }
 
   override next(): IteratorResult<Suspend, void> {
-    const task = context.task as Task<unknown> | null;
+    const task = context.ownTask as Task<unknown> | null;
     if (task === null || context.probe !== null) return super.next();
     const flags = task.flags;
     if ((flags & YIELD_TAKEN) !== 0) {
@@ -50,8 +50,7 @@ class SharedYield extends Operation<void> {
       return FINISHED;
     }
     task.flags = flags | YIELD_TAKEN;
-    if (context.waker === task) context.verdict = UNIT_YIELD;
-    else yieldToBack(context.waker as Waker);
+    context.verdict = UNIT_YIELD;
     return SUSPENDED;
   }
 
@@ -75,8 +74,8 @@ const shared = /* @__PURE__ */ new SharedYield();
  * @example for (const row of rows) { work(row); yield* yieldNow(); }
  */
 export function yieldNow(): Future<void> {
-  const task = context.task as Task<unknown> | null;
-  if (task !== null && task === (context.waker as unknown) && (task.flags & YIELD_LENT) === 0) {
+  const task = context.ownTask as Task<unknown> | null;
+  if (task !== null && (task.flags & YIELD_LENT) === 0) {
     task.flags |= YIELD_LENT;
     return shared;
   }
