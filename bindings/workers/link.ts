@@ -16,7 +16,7 @@ import { getParentWord, noteReceived } from "./parking.ts";
 import type { SharedJobs } from "./shared-jobs.ts";
 import { byDefinition, type SendableFunction } from "./sendable.ts";
 import { receiveNow, startWorker, type StartOptions, type WorkerThread } from "./start.ts";
-import { ANSWER_HEADER, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, JOB_HEADER, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
+import { ANSWER_HEADER, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, JOB_HEADER, MAIL, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
 
 /** A worker that has not said that it is ready after so long, in ms, will not. */
 const START_TIMEOUT = 15_000;
@@ -214,7 +214,8 @@ export class Link implements JobPlace {
   post(message: ToWorker, transfer: Transferable[] = []): void {
     if (this.isDead) return;
     this.#thread.port.postMessage(message, transfer);
-    this.#pool.shared?.share.calls.rouse(this.thread);     // it may have blocked its event loop for a moment
+    if (this.control !== undefined) Atomics.add(this.control, MAIL, 1);
+    this.#pool.shared?.share.calls.rouse(this.thread);     // after MAIL: it may have blocked its event loop for a moment
   }
 
   #moveTail(to: number): void {

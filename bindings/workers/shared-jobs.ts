@@ -3,20 +3,17 @@
 //   deliver -> record, its number in `#numbers` --flush--> injector --> a worker ... --> mailbox --collect--> settled
 //
 // This thread cannot block, so it dozes: while its state word says ASLEEP a worker that posts something wakes it, once
-// for all that comes until it has looked. A wake goes through the host's poller and takes longer than a small job, so where turns of
-// the event loop are cheap it looks in each of them first, for a moment after it has sent or received something.
+// for all that comes until it has looked. To look in every turn of the event loop for a moment first was tried: with both cores idle a small
+// job is back sooner (25 us instead of 50), but whenever somebody else wants a core it takes two to three times as long.
 
 import { ASLEEP, ENDED, FREE, RUNNING_JOBS, SCRATCH_CAPACITY } from "../../assembly/pool-layout.ts";
-import { followsPoll, macrotask, monotonicNow, startTimer } from "../host.ts";
+import { startTimer } from "../host.ts";
 import type { Job, JobPlace } from "./job.ts";
 import type { PackedError } from "./errors-wire.ts";
 import { readOne } from "./inline.ts";
 import { noteReceived } from "./parking.ts";
 import { canDoze, Doze, Share, type ShareState } from "./share.ts";
 import { ANSWER_HEADER, type Definition, REJECTED, type Status, type ToWorker } from "./wire.ts";
-
-/** How long it looks in every turn before it dozes, in ms. */
-const LOOK_TIME = 0.05;
 
 /** The pool, as seen from here. */
 export interface SharedJobsOwner {
@@ -107,10 +104,7 @@ export class SharedJobs implements JobPlace {
       }
       if (from === end) this.#numbers = [];
       else numbers.splice(0, from);
-      if (from > 0) {
-        this.#activeAt = monotonicNow();
-        this.wakeOne();
-      }
+      if (from > 0) this.wakeOne();
     }
     this.listen();
   }
@@ -122,25 +116,6 @@ export class SharedJobs implements JobPlace {
 
   /** Sees to it that this thread learns when something comes back. */
   listen(): void {
-    if (this.#isLooking) return;
-    if (followsPoll && this.size > 0 && monotonicNow() - this.#activeAt < LOOK_TIME) {
-      this.#isLooking = true;
-      macrotask(this.#lookOnce);
-      return;
-    }
-    this.#beginDoze();
-  }
-
-  #activeAt = 0;
-  #isLooking = false;
-
-  readonly #lookOnce = (): void => {
-    this.#isLooking = false;
-    if (this.collect()) this.#pool.scheduleDispatch();
-    this.listen();
-  };
-
-  #beginDoze(): void {
     while (this.size > 0) {
       if (this.share.calls.fallAsleep() === 1) {
         this.#doze.begin(ASLEEP);
@@ -161,9 +136,7 @@ export class SharedJobs implements JobPlace {
   // ---- back
 
   collect(): boolean {
-    if (!this.share.collect(this.#take)) return false;
-    this.#activeAt = monotonicNow();
-    return true;
+    return this.share.collect(this.#take);
   }
 
   readonly #take = (record: number): void => {

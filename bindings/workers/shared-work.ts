@@ -282,12 +282,13 @@ export class SharedWork {
    *
    * @param lingers look again in a turn of the event loop, whoever wakes it
    * @param napMs block for so long at most
+   * @param mayNap asked when whoever sends a message would wake it
    */
-  sleep(lingers: boolean, napMs: number): typeof ASLEEP_NOW | typeof AWAKE | typeof WOKEN {
+  sleep(lingers: boolean, napMs: number, mayNap: () => boolean): typeof ASLEEP_NOW | typeof AWAKE | typeof WOKEN {
     const { calls } = this.share;
     if (lingers && napMs === 0) return AWAKE;
-    if (calls.fallAsleep() === 0) return AWAKE;
-    if (napMs > 0) return calls.sleep(napMs) === 0 ? WOKEN : AWAKE;
+    if (calls.fallAsleep() === 0) return napMs > 0 ? WOKEN : AWAKE;
+    if (napMs > 0) return mayNap() && calls.sleep(napMs) === 0 ? WOKEN : AWAKE;
     this.#doze.begin(ASLEEP);
     if (!canDoze && !this.#isLooking) {
       this.#isLooking = true;

@@ -27,7 +27,7 @@ import { type Fn, Known } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
 import { AWAKE, SharedWork, WOKEN } from "./shared-work.ts";
 import { arityOf, notCloneable, packShared, type SendableFunction, takeArgs, type TakenArgs, takeMoves, unpackShared } from "./sendable.ts";
-import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, REJECTED, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
+import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, MAIL, REJECTED, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
 
 /** A pump may hold the event loop so long, in ms. */
 const SLICE = 4;
@@ -164,6 +164,7 @@ export class WorkerSide implements RuntimeThreads {
   // ---- from the parent
 
   #receive(message: ToWorker): void {
+    this.#received++;
     switch (message.k) {
       case "jobs":
         this.#incoming.add(message.definitions, message.jobs, message.count);
@@ -245,11 +246,7 @@ export class WorkerSide implements RuntimeThreads {
     const start = monotonicNow();
     for (;;) {
       this.#work();
-      if (this.#isScheduled || !this.#rest()) return;
-      if (monotonicNow() - start >= SLICE) {
-        this.#schedulePumpLater();
-        return;
-      }
+      if (this.#isScheduled || !this.#rest(this.#now - start < SLICE)) return;
     }
   }
 
@@ -278,28 +275,23 @@ export class WorkerSide implements RuntimeThreads {
   }
 
   /**
-   * Nothing is left to start. A worker that has just worked blocks for moments, because a wake of a blocked thread is the quickest; but
-   * not before its event loop has had a turn.
+   * Nothing is left to start. A worker that has worked lately blocks for moments, because a wake of a blocked thread is the quickest: not
+   * when messages wait for it, nor longer than a slice and a nap without a turn of the event loop, nor twice for nothing.
    *
    * @returns whether it was woken out of such a nap
    */
-  #rest(): boolean {
+  #rest(mayBlock: boolean): boolean {
     const shared = this.#shared;
     if (shared === undefined) return false;
-    const hasWorked = this.#workedSince;
-    this.#workedSince = false;
-    const mayNap = this.#running === 0 && !shared.waitsForDefinitions && this.#now - this.#lastWork < LINGER && this.#scheduler.nextTick === Infinity;
-    const rested = shared.sleep(mayNap, mayNap && !hasWorked ? NAP : 0);
-    if (rested === WOKEN) {
-      this.#workedSince = true;                            // what woke it may be a message, and that needs a turn of the event loop
-      return true;
-    }
+    const lingers = this.#running === 0 && !shared.waitsForDefinitions && this.#now - this.#lastWork < LINGER && this.#scheduler.nextTick === Infinity;
+    const rested = shared.sleep(lingers, mayBlock && lingers ? NAP : 0, this.#hasNoMail);
     if (rested === AWAKE) this.#schedulePumpLater();
-    return false;
+    return rested === WOKEN;
   }
 
-  /** Since the last turn of the event loop. */
-  #workedSince = false;
+  /** All messages that were sent have been received: in the turns of the event loop alone. */
+  readonly #hasNoMail = (): boolean => Atomics.load(this.#control!, MAIL) === this.#received;
+  #received = 0;
   #hasWork = false;
 
   /** Starts jobs until there is something else to do: units to drive, the slice is over, or no more jobs. */
@@ -313,7 +305,6 @@ export class WorkerSide implements RuntimeThreads {
       }
       this.#hasWork = true;
       this.#lastWork = this.#now;
-      this.#workedSince = true;
       if (this.#timed === 0) {                             // the clock was read
         if (this.#now - this.#sliceStart >= SLICE) return;
         const delay = this.#now - this.#answeredAt;

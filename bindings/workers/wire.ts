@@ -13,12 +13,14 @@
 //                                              parent moves it, also back. head == tail: nothing may be started.
 //                                              Both compare-and-swap the whole word, so a job is either started or taken back.
 //   DEAD    u32  1 once a worker of Node has exited: for a parent that is parked and sees no event
+//   MAIL    u32  messages to the worker so far: one that has not received them all does not block its event loop
 
 import type { PackedError } from "./errors-wire.ts";
 import type { ShareState } from "./share.ts";
 
 export const CLAIM = 0;
 export const DEAD = 1;
+export const MAIL = 2;
 export const CONTROL_WORDS = 16;
 
 /** Numbers before the values of a run of jobs, and of answers. */
