@@ -116,7 +116,10 @@ export class Link implements JobPlace {
         module: options.module,
       },
       options,
-      (error) => this.died(error),
+      (error) => {
+        this.#receiveAll();                                // what it said before it died may come after the news of its death
+        this.died(error);
+      },
     );
     this.#thread = worker;
     this.#origin = origin;
@@ -405,8 +408,13 @@ export class Link implements JobPlace {
   /** Receives without the event loop. */
   pump(): void {
     if (receiveNow === undefined) return;
-    for (let got = receiveNow(this.#thread.port); got !== undefined; got = receiveNow(this.#thread.port)) this.receive(got.message as ToParent);
+    this.#receiveAll();
     if (this.control !== undefined && Atomics.load(this.control, DEAD) !== 0) this.died(new Error("the worker exited"));
+  }
+
+  #receiveAll(): void {
+    if (receiveNow === undefined || this.isDead) return;
+    for (let got = receiveNow(this.#thread.port); got !== undefined; got = receiveNow(this.#thread.port)) this.receive(got.message as ToParent);
   }
 
   // ---- the end
