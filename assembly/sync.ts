@@ -9,7 +9,7 @@
 // A word is always accessed at one size: half of a u64 is a different range, and a race.
 
 // @ts-ignore: the name exists only with --use
-const MODEL: bool = isDefined(TOKIWA_MODEL);
+export const MODEL: bool = isDefined(TOKIWA_MODEL);
 
 // @ts-ignore: decorator
 @external("model", "point")
@@ -19,7 +19,7 @@ declare function modelPoint(address: usize): void;
 declare function modelWait(address: usize, expected: u32, timed: bool): bool;
 // @ts-ignore: decorator
 @external("model", "notify")
-declare function modelNotify(address: usize): void;
+declare function modelNotify(address: usize, all: bool): void;
 // @ts-ignore: decorator
 @external("model", "relax")
 declare function modelRelax(): void;
@@ -54,9 +54,24 @@ export function replaceWord(address: usize, expected: u32, value: u32): bool {
   return true;
 }
 
+/** @returns the word as it was before. */
+export function addWord(address: usize, value: i32): i32 {
+  pause(address);
+  if (ASC_FEATURE_THREADS) return atomic.add<i32>(address, value);
+  const before = load<i32>(address);
+  store<i32>(address, before + value);
+  return before;
+}
+
 export function loadLong(address: usize): u64 {
   pause(address);
   return ASC_FEATURE_THREADS ? atomic.load<u64>(address) : load<u64>(address);
+}
+
+export function storeLong(address: usize, value: u64): void {
+  pause(address);
+  if (ASC_FEATURE_THREADS) atomic.store<u64>(address, value);
+  else store<u64>(address, value);
 }
 
 /** @returns whether the word was `expected`, and is `value` now. */
@@ -99,12 +114,12 @@ export function waitWord(address: usize, expected: u32, timeoutNs: i64): bool {
 }
 
 export function notifyWord(address: usize): void {
-  if (MODEL) modelNotify(address);
+  if (MODEL) modelNotify(address, false);
   else if (ASC_FEATURE_THREADS) atomic.notify(address, 1);
 }
 
-/** For words on which one thread may wait twice, blocked and not. */
+/** Wakes all who wait for the word. */
 export function notifyAll(address: usize): void {
-  if (MODEL) modelNotify(address);
+  if (MODEL) modelNotify(address, true);
   else if (ASC_FEATURE_THREADS) atomic.notify(address, -1);
 }

@@ -9,9 +9,9 @@ import { main as asc } from "assemblyscript/asc";
 import { at, filesBelow, locked, put, ROOT } from "./lib.mjs";
 
 export const CORE_LIMIT = 8 * 1024;
-export const TARGETS = { local: "core.wasm", shared: "core.shared.wasm", model: "core.model.wasm", debug: "core.debug.wasm", guest: "guest.wasm", loops: "guest-loops.wasm", pool: "pool.wasm", poolModel: "pool.model.wasm" };
+export const TARGETS = { local: "core.wasm", shared: "core.shared.wasm", model: "core.model.wasm", debug: "core.debug.wasm", guest: "guest.wasm", loops: "guest-loops.wasm", loopsModel: "guest-loops.model.wasm", pool: "pool.wasm", poolModel: "pool.model.wasm" };
 /** Modules beside the core have a configuration of their own. */
-const CONFIGS = { guest: "asconfig.guest.json", loops: "asconfig.loops.json", pool: "asconfig.pool.json", poolModel: "asconfig.pool.json" };
+const CONFIGS = { guest: "asconfig.guest.json", loops: "asconfig.loops.json", loopsModel: "asconfig.loops.json", pool: "asconfig.pool.json", poolModel: "asconfig.pool.json" };
 const PUBLISHED = ["local", "shared"];
 const SECTION_NAMES = { 8: "start function", 11: "data segment" };
 

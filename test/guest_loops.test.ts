@@ -2,14 +2,16 @@
 import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Runtime } from "tokiwa";
 import { attach, type EmscriptenFactory, type EmscriptenModule, type Guest } from "tokiwa/guest";
 import { send, Thread } from "tokiwa/threads";
 import { fixture, type Calls } from "./guests/load.ts";
 import { hasJspi } from "./support/lanes.ts";
 
-const EINVAL = -1, ESTALE = -3, EWOULDBLOCK = -4, ECLOSED = -7, ENOSYS = -10, EDEADLK = -12;
+const EINVAL = -1, ESTALE = -3, EWOULDBLOCK = -4, ECLOSED = -7, ENOSYS = -10, EBUSY = -11, EDEADLK = -12;
+
+vi.setConfig({ testTimeout: 30_000 });                        // threads start slowly on a busy machine
 
 const builds = ["one thread", "pthreads"] as const;
 
@@ -224,6 +226,90 @@ describe("with pthreads", () => {
     await expect(task).rejects.toThrow("cancelled");
     await runtime.shutdown({ timeout: 1000 });
   });
+});
+
+describe("memory of loops", () => {
+  let runtime: Runtime;
+  let made: Made;
+  let guest: Guest;
+  let call: Calls;
+  beforeEach(async () => {
+    runtime = new Runtime({ unhandledFailure: "ignore" });
+    made = await make("pthreads", runtime);
+    ({ guest, call } = made);
+  });
+  afterEach(async () => {
+    await runtime.shutdown();
+    made.end();
+  });
+  const until = async (condition: () => boolean): Promise<void> => {
+    while (!condition()) await new Promise((done) => setTimeout(done, 2));
+  };
+
+  test("10 000 loops are made and freed in the memory of one, and their tasks end", () => {
+    const cycle = (): void => {
+      const loop = call.loop_new!();
+      const never = call.never_on!(loop);
+      call.yielders_on!(loop, 3, 5);
+      expect([call.loop_alive!(loop), call.loop_free!(loop)]).toEqual([4, 1]);
+      call.detach_task!(never);
+    };
+    cycle();
+    const used = call.heap_used!();
+    for (let i = 0; i < 10_000; i++) cycle();
+    expect(call.heap_used!()).toBe(used);
+    expect(call.ended_get!()).toBe(100 * 10_001);              // the last poll of each that waited
+  });
+
+  test("a loop is freed when its threads have left, and its handles still say how its tasks ended", async () => {
+    const loop = call.loop_new!();
+    call.loop_start!(loop, 2);
+    await until(() => call.loop_runners!(loop) === 2);
+    expect(call.loop_free!(loop)).toBe(EBUSY);
+    const itself = guest.task(call.free_itself_on!(loop));
+    await expect(itself).resolves.toBe(1000 + EBUSY);
+    const [joined, trapping, done] = [call.never_on!(loop), call.trap_on_last_poll!(loop), call.yielder_on!(loop, 0)];
+    const handle = guest.task(joined);
+    await until(() => call.is_live!(done) === 0);
+    call.loop_stop!(loop);
+    await until(() => call.loop_runners!(loop) === 0);
+    expect(call.loop_free!(loop)).toBe(1);
+    await expect(handle).rejects.toThrow("cancelled");
+    await expect(guest.task(trapping)).rejects.toThrow("trapped");
+    expect(await guest.task(done)).toBe(7);
+    expect([call.loop_free!(loop), call.loop_free!(8), call.loop_stop!(loop), call.loop_runners!(loop), call.yielder_on!(loop, 1)]).toEqual(Array(5).fill(EINVAL));
+    expect(call.loop_new!()).toBe(loop);                       // used again
+  });
+
+  test("loops that are freed under threads that run them, spawn there and wake what was there", async () => {
+    const seed = Number(process.env["SEED"] ?? Date.now() & 0xffff);
+    call.churn_start!(3000, seed);
+    const end = Date.now() + 40_000;
+    while (call.churning_get!() > 0 && Date.now() < end) await new Promise((done) => setTimeout(done, 5));
+    expect({ seed, churning: call.churning_get!(), died: call.died_get!() }).toEqual({ seed, churning: 0, died: call.born_get!() });
+    expect(call.foreign_runs_get!()).toBeGreaterThan(0);
+    expect(call.refused_get!()).toBeGreaterThan(0);
+  }, 60_000);
+
+  test("after detach() everything but the root is given back, when the last thread is out", async () => {
+    const before = call.heap_used!();
+    const loops = Array.from({ length: 3 }, () => call.loop_new!());
+    for (const loop of loops) call.loop_start!(loop, 1);
+    await until(() => loops.every((loop) => call.loop_runners!(loop) === 1));
+    for (const loop of loops) for (let i = 0; i < 1000; i++) call.never_on!(loop);
+    expect(call.heap_used!() - before).toBeGreaterThan(100_000);
+    guest.detach();
+    await until(() => call.heap_used!() - before < 8192);
+  }, 20_000);
+
+  test("a pthread that waits leaves at detach()", async () => {
+    call.waiter_start!(call.loop_new!());                      // nobody runs that loop: it waits for ever
+    const used = call.heap_used!();
+    await new Promise((done) => setTimeout(done, 50));
+    expect(call.counter_get!()).toBe(0);
+    guest.detach();
+    await until(() => call.ended_get!() % 1000 === 1 && call.heap_used!() < used);
+  }, 20_000);
 });
 
 test("the process ends after detach()", async () => {

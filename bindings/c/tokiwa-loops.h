@@ -25,13 +25,17 @@ extern "C" {
 #include <pthread.h>
 #include <stdlib.h>
 
-/* A new loop; 0: no memory, or the module is detached. It is never freed. */
+/* A new loop; 0: no memory, or the module is detached. */
 extern tk_loop tk_loop_new(void);
 /* Runs the loop's tasks on this pthread until tk_loop_stop(). TK_READY; TK_ECLOSED: the module was detached; TK_EINVAL: no such
  * loop; TK_EBUSY: this thread runs one; TK_EWOULDBLOCK: this is the main thread, which may not wait. At most 64 threads a loop: TK_ENOMEM. */
 extern int32_t tk_loop_run(tk_loop loop);
 /* Every tk_loop_run() of the loop returns; its tasks stay. TK_READY or TK_EINVAL. */
 extern int32_t tk_loop_stop(tk_loop loop);
+/* Gives a loop back that nobody runs (tk_loop_stop(), then wait until tk_loop_runners() is 0). Its tasks end at once, each with its last
+ * poll on this thread; their handles can be joined as ever. TK_READY; TK_EINVAL: no such loop; TK_EBUSY: a thread runs it, or this is a task of a loop.
+ * What is not freed goes when the module has been detached and every thread has left. */
+extern int32_t tk_loop_free(tk_loop loop);
 /* Threads that run the loop now. */
 extern int32_t tk_loop_runners(tk_loop loop);
 /* Tasks of the loop that have not ended. */
@@ -64,6 +68,7 @@ void tk_free(void *memory, unsigned long bytes) { (void)bytes; free(memory); }
 #else
 static inline tk_loop tk_loop_new(void) { return tk_loop_main(); }
 static inline int32_t tk_loop_run(tk_loop loop) { (void)loop; return TK_EWOULDBLOCK; }
+static inline int32_t tk_loop_free(tk_loop loop) { return loop == tk_loop_main() ? TK_READY : TK_EINVAL; } /* its tasks go on: it is the page's */
 static inline int32_t tk_loop_stop(tk_loop loop) { return loop == tk_loop_main() ? TK_READY : TK_EINVAL; }
 static inline int32_t tk_loop_runners(tk_loop loop) { return loop == tk_loop_main() ? 1 : TK_EINVAL; }
 static inline int32_t tk_loop_alive(tk_loop loop) { return tk_alive(loop); }

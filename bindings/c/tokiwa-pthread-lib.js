@@ -4,7 +4,7 @@
 // tokiwa.h declares; on the main thread those are Module.tokiwa's as ever, which ask this one about tasks of such loops.
 (function () {
   // Given to the module by a name, so that no JavaScript stands in between.
-  const loops = ['tk_loop_new', 'tk_loop_stop', 'tk_loop_runners', 'tk_loop_alive', 'tk_loop_run', 'tk_spawn_on', 'tk_spawn_detached_on'];
+  const loops = ['tk_loop_new', 'tk_loop_free', 'tk_loop_stop', 'tk_loop_runners', 'tk_loop_alive', 'tk_loop_run', 'tk_spawn_on', 'tk_spawn_detached_on'];
   const library = {
     $tokiwaLoopsMake: function () {
       var code = atob('TOKIWA_LOOPS_BASE64');
@@ -47,26 +47,33 @@
           "now": function () { return performance.timeOrigin + performance.now(); },
         },
       })["exports"];
-      /** Runs `body` inside of the loop, again and again while tasks trap. */
+      /** Runs `body`, again and again while tasks trap. */
+      function pastTraps(body) {
+        var sp = stackSave();
+        for (;;) {
+          try {
+            return body();
+          } catch (e) {
+            if (e === 'unwind' || (e && e.name === 'ExitStatus')) throw e;
+            stackRestore(sp);
+            err('tokiwa: task ' + calls["trapped"]() + ' trapped: ' + e);
+          }
+        }
+      }
       function inside(loop, body) {
         var entered = calls["enter"](loop);
         if (entered !== 1) return entered;
-        var sp = stackSave();
         try {
-          for (;;) {
-            try {
-              return body();
-            } catch (e) {
-              if (e === 'unwind' || (e && e.name === 'ExitStatus')) throw e;
-              stackRestore(sp);
-              err('tokiwa: task ' + calls["trapped"]() + ' trapped: ' + e);
-            }
-          }
+          return pastTraps(body);
         } finally {
           calls["leave"]();
         }
       }
       var own = {
+        "tk_loop_free": function (loop) {
+          var claimed = calls["claimLoop"](loop);
+          return claimed === 1 ? pastTraps(calls["finishFree"]) : claimed;
+        },
         "tk_loop_alive": calls["tk_alive"],
         "tk_loop_run": function (loop) { return ENVIRONMENT_IS_PTHREAD ? inside(loop, calls["run"]) : -4; },
         "tk_drive": function (loop, polls, ms) {

@@ -1,7 +1,7 @@
 // Loops of a guest built with -pthread (tokiwa-loops.h), as the main thread sees them: their tasks are run by pthreads, in the guest's
 // memory, by code that tokiwa-pthread-lib.js has brought along. What is woken here from there comes through a box.
 
-import { BOX_SIGNAL } from "../../assembly/loops-layout.ts";
+import { BOX_SIGNAL } from "../../assembly/loops/layout.ts";
 import { JoinError, TokiwaError } from "../errors.ts";
 import { Operation, PENDING, type Waker } from "../future.ts";
 import { startTimer, stopTimer, type HostTimer, unrefTimer } from "../host.ts";
@@ -24,7 +24,7 @@ export interface LoopsAccess {
   workers(): { unref?: () => void }[];
 }
 
-/** The exports of guest-loops.ts that JavaScript calls. */
+/** The exports of assembly/loops that JavaScript calls. */
 export interface LoopCalls {
   rootAddress(): number;
   takeMail(): number;

@@ -1,6 +1,6 @@
 // A waker of a guest's task that travels to other threads: for guests in shared memory, whose main thread has a box there.
 
-import { BOX, BOX_CAPACITY, BOX_HEAD, BOX_LOCK, BOX_OVERFLOW, BOX_SIGNAL, BOX_TAIL } from "../../assembly/loops-layout.ts";
+import { BOX, BOX_CAPACITY, BOX_HEAD, BOX_LOCK, BOX_OVERFLOW, BOX_SIGNAL, BOX_TAIL } from "../../assembly/loops/layout.ts";
 import { mayBlock } from "../host.ts";
 import { PACK, packablesExist, registerPackable } from "../workers/sendable.ts";
 

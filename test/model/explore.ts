@@ -101,7 +101,7 @@ export class Explorer {
       new jspi.Suspending((address = 0, expected = 0, timed = 0) => this.#stop(ready, address, expected, timed !== 0));
     const imports = {
       env: { memory: this.#memory },
-      model: { point: suspend("point"), relax: suspend("relax"), wait: suspend("wait"), notify: (address: number) => this.#notify(address) },
+      model: { point: suspend("point"), relax: suspend("relax"), wait: suspend("wait"), notify: (address: number, all: number) => this.#notify(address, all !== 0) },
     };
     const callsOf = (name: string): [string, Calls] => {
       const { exports } = new WebAssembly.Instance(module, imports);
@@ -223,9 +223,10 @@ export class Explorer {
     });
   }
 
-  #notify(address: number): void {
-    const at = this.#asleep.findIndex((task) => task.address === address >>> 0);
-    if (at >= 0) this.#asleep.splice(at, 1)[0]!.ready = "point";
+  #notify(address: number, all: boolean): void {
+    const sleeping = this.#asleep.filter((task) => task.address === address >>> 0).slice(0, all ? undefined : 1);
+    for (const task of sleeping) task.ready = "point";
+    this.#asleep = this.#asleep.filter((task) => !sleeping.includes(task));
   }
 
   #print(turns: readonly { task: Task; address: number }[]): string {

@@ -1,5 +1,6 @@
 /* What the tests of loops that several threads run do (SCENARIOS B5): one source, built with and without -pthread. */
 #include <stdatomic.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <emscripten.h>
 #include <tokiwa-loops.h>
@@ -22,6 +23,8 @@ EXPORT void reset(void) { counter = moved = ended = early = 0; }
 EXPORT tk_loop loop_new(void) { return tk_loop_new(); }
 EXPORT int32_t loop_start(tk_loop loop, int32_t threads) { return tk_loop_start(loop, threads); }
 EXPORT int32_t loop_run(tk_loop loop) { return tk_loop_run(loop); }
+EXPORT int32_t loop_free(tk_loop loop) { return tk_loop_free(loop); }
+EXPORT int32_t heap_used(void) { return (int32_t)mallinfo().uordblks; }
 EXPORT int32_t loop_stop(tk_loop loop) { return tk_loop_stop(loop); }
 EXPORT int32_t loop_runners(tk_loop loop) { return tk_loop_runners(loop); }
 EXPORT int32_t loop_alive(tk_loop loop) { return tk_loop_alive(loop); }
@@ -296,6 +299,8 @@ static int32_t blocking_poll(void *arg, tk_task self) { (void)arg; (void)self; r
 static int32_t self_join_poll(void *arg, tk_task self) { (void)arg; return 1000 + tk_join_poll(self, self, 0); }
 static int32_t foreign_poll(void *arg, tk_task self) { (void)arg; (void)self; return 1000 + tk_spawn_stack(0, 0) + tk_await_start(1, self); }
 EXPORT tk_task trap_on(tk_loop loop) { return tk_spawn_on(loop, trap_poll, 0); }
+static int32_t trap_late_poll(void *arg, tk_task self) { (void)arg; if (self < 0) __builtin_trap(); return TK_PENDING; }
+EXPORT tk_task trap_on_last_poll(tk_loop loop) { return tk_spawn_on(loop, trap_late_poll, 0); }
 EXPORT tk_task never_on(tk_loop loop) { return tk_spawn_on(loop, never_poll, 0); }
 EXPORT tk_task blocking_on(tk_loop loop) { return tk_spawn_on(loop, blocking_poll, 0); }
 EXPORT tk_task self_join_on(tk_loop loop) { return tk_spawn_on(loop, self_join_poll, 0); }
@@ -322,6 +327,66 @@ static void *waiter(void *arg) {
   counter = sum;
   ended = 1;
   return 0;
+}
+
+/* ---- threads that make loops, run their own and each other's, and free them, while others spawn there and wake whatever was there once */
+#define CHURNERS 4
+static _Atomic tk_loop churned[CHURNERS];
+static _Atomic tk_task mortals[64];
+static _Atomic int32_t churning, foreign_runs, refused;
+EXPORT int32_t foreign_runs_get(void) { return foreign_runs; }
+EXPORT int32_t refused_get(void) { return refused; }
+EXPORT int32_t churning_get(void) { return churning; }
+static int32_t mortal_poll(void *arg, tk_task self) { (void)arg; if (self >= 0) return TK_PENDING; died++; return 0; }
+static int32_t free_itself_poll(void *arg, tk_task self) { (void)self; return 1000 + tk_loop_free((tk_loop)(uintptr_t)arg); }
+EXPORT tk_task free_itself_on(tk_loop loop) { return tk_spawn_on(loop, free_itself_poll, (void *)(uintptr_t)loop); }
+static int32_t stopper_poll(void *arg, tk_task self) {
+  uintptr_t *left = arg;                                   /* yields, then the loop */
+  if (self >= 0 && left[0]-- > 0) return TK_YIELD;
+  tk_loop_stop((tk_loop)left[1]);
+  free(left);
+  return TK_READY;
+}
+static void mortal_on(tk_loop loop, uint32_t at) {
+  tk_task made = tk_spawn_detached_on(loop, mortal_poll, 0);
+  if (made < 0) { refused++; return; }
+  born++;
+  mortals[at % 64] = made;
+}
+struct churner { int32_t own, rounds; uint32_t seed; };
+static void *churner(void *arg) {
+  struct churner *c = arg;
+  struct chaos dice = { .seed = c->seed };
+  while (c->rounds-- > 0) {
+    tk_loop loop = tk_loop_new();
+    for (uint32_t i = 0, n = chance(&dice, 4); i < n; i++) mortal_on(loop, chance(&dice, 64));
+    uintptr_t *stop = calloc(2, sizeof *stop);
+    stop[0] = chance(&dice, 20);
+    stop[1] = loop;
+    tk_spawn_detached_on(loop, stopper_poll, stop);
+    churned[c->own] = loop;                                /* others may run it from now on */
+    mortal_on(churned[chance(&dice, CHURNERS)], chance(&dice, 64));
+    for (int32_t i = 0; i < 8; i++) { tk_task m = mortals[chance(&dice, 64)]; if (chance(&dice, 8)) tk_wake(m); else tk_abort(m); }
+    if (chance(&dice, 3) == 0 && tk_loop_run(churned[chance(&dice, CHURNERS)]) == TK_READY) foreign_runs++;
+    tk_loop_run(loop);
+    while (tk_loop_free(loop) == TK_EBUSY) {}
+  }
+  free(c);
+  churning--;
+  return 0;
+}
+EXPORT void churn_start(int32_t rounds, uint32_t seed) {
+  tk_loop first = tk_loop_new();
+  tk_loop_free(first);
+  for (int32_t i = 0; i < CHURNERS; i++) churned[i] = first;
+  for (int32_t i = 0; i < CHURNERS; i++) {
+    struct churner *c = calloc(1, sizeof *c);
+    *c = (struct churner){ i, rounds, seed + (uint32_t)i };
+    churning++;
+    pthread_t thread;
+    pthread_create(&thread, 0, churner, c);
+    pthread_detach(thread);
+  }
 }
 EXPORT void waiter_start(tk_loop loop) { pthread_t t; pthread_create(&t, 0, waiter, (void *)(uintptr_t)loop); pthread_detach(t); }
 #endif
