@@ -15,11 +15,11 @@
 // Globals belong to the instance, that is, to one guest on one thread.
 
 import {
-  ARENA_CAPACITY, ARENA_CURRENT, ARENA_DRIVING, ARENA_ELAPSED, ARENA_FREE, ARENA_GUEST_POLLS, ARENA_GUESTS, ARENA_LIVE, ARENA_STATES, COMPLETE,
+  ARENA_CURRENT, ARENA_DRIVING, ARENA_ELAPSED, ARENA_FREE, ARENA_GUESTS, ARENA_HEAD, COMPLETE,
   DRIVING, FN_SHIFT, GENERATION_MASK, GUEST, JOINABLE, NIL, NOTIFIED, POLL_PENDING, POLL_READY, POLL_YIELD, RESULT_CANCELLED,
 } from "./layout";
 import { handleOf, indexOf } from "./bits";
-import { statePtr, takeSlot } from "./slab";
+import { argPtr, linkPtr, statePtr, takeSlot } from "./slab";
 import { complete, isLive, notify } from "./state";
 import { push, readyCount } from "./queue";
 import { abortGuest, detachGuest, guestState, joinGuest, spawnGuest, watchGuest } from "./guest";
@@ -171,18 +171,17 @@ export function tk_spawn_detached(fn: u32, arg: u32): i32 {
 // @ts-ignore: decorator
 @inline
 function quickStart(fn: u32, arg: u32, flags: u32): i32 {
-  const index = fn - 1 < span ? load<u32>(arena + ARENA_FREE) : <u32>NIL;
+  const a = arena;                                          // a global is loaded again after every store
+  const index = fn - 1 < span ? load<u32>(a, ARENA_FREE) : <u32>NIL;
   if (index == <u32>NIL) return start(fn, arg, flags);
-  const bytes = <usize>load<u32>(arena + ARENA_CAPACITY) << 2; // of a table; they lie one behind the other
-  const place = <usize>load<u32>(arena + ARENA_STATES) + (<usize>index << 2);
+  const place = statePtr(a, index);
   const generation = load<u32>(place) & <u32>GENERATION_MASK;
-  store<u32>(arena + ARENA_FREE, load<u32>(place + bytes));
+  store<u32>(a, load<u32>(linkPtr(a, index)), ARENA_FREE);
   store<u32>(place, generation | <u32>(NOTIFIED | GUEST) | flags | ((base + fn) << <u32>FN_SHIFT));
-  store<u32>(place + bytes * 2, arg);
-  store<u32>(arena + ARENA_LIVE, load<u32>(arena + ARENA_LIVE) + 1);
-  store<u32>(arena + ARENA_GUESTS, load<u32>(arena + ARENA_GUESTS) + 1);
-  push(arena, index);
-  if (load<u32>(arena + ARENA_DRIVING) == 0) hostSchedule();
+  store<u32>(argPtr(a, index), arg);
+  store<u32>(a, load<u32>(a, ARENA_GUESTS) + 1, ARENA_GUESTS);
+  push(a, index);
+  if (load<u32>(a, ARENA_DRIVING) == 0) hostSchedule();
   return handleOf(index, generation);
 }
 
@@ -195,7 +194,7 @@ export function start(fn: u32, arg: u32, flags: u32): i32 {
     if (hostGrowUnits() == 0) return ENOMEM;
     handle = spawnGuest(arena, base + fn, arg, flags);
   }
-  if (load<u32>(arena + ARENA_DRIVING) == 0) hostSchedule();
+  if (load<u32>(arena, ARENA_DRIVING) == 0) hostSchedule();
   return handle;
 }
 
@@ -214,7 +213,7 @@ export function tk_wake(task: i32): i32 {
   if (isElsewhere(plain(task))) return hostWakeElsewhere(plain(task));
   if (!notify(arena, plain(task))) return 0;
   push(arena, indexOf(plain(task)));
-  if (load<u32>(arena + ARENA_DRIVING) == 0) hostSchedule();
+  if (load<u32>(arena, ARENA_DRIVING) == 0) hostSchedule();
   return 1;
 }
 
@@ -223,7 +222,7 @@ export function tk_abort(task: i32): i32 {
   const handle = plain(task);
   if (isElsewhere(handle) || guestState(arena, handle) == 0) return hostAbortStack(handle);
   if (!abortGuest(arena, handle)) return ESTALE;
-  if (load<u32>(arena + ARENA_DRIVING) == 0) hostSchedule();
+  if (load<u32>(arena, ARENA_DRIVING) == 0) hostSchedule();
   return 1;
 }
 
@@ -261,7 +260,7 @@ export function tk_is_live(task: i32): i32 {
 /** Spends one unit of the budget of this poll. @returns 0: it is spent, return YIELD */
 export function tk_coop(): i32 {
   if (arena == 0) return 0;
-  const poll = load<u32>(arena + ARENA_GUEST_POLLS);
+  const poll = load<u32>(arena, ARENA_HEAD);                // what is being polled was taken from there
   if (poll != coopPoll) {
     coopPoll = poll;
     coopLeft = COOP_BUDGET;
@@ -285,7 +284,7 @@ export function tk_timer_begin(task: i32, ms: f64): i32 {
   if (ms == Infinity) return NIL;
   if (ms >= WHEEL_RANGE) return EINVAL - 1;
   const handle = plain(task);
-  const elapsed = load<f64>(arena + ARENA_ELAPSED);
+  const elapsed = load<f64>(arena, ARENA_ELAPSED);
   const tick = max(ceil(hostNow() + ms), elapsed + 1);
   const pages = memory.size();
   let timer = wheel.insert(arena, tick, handle);
@@ -296,7 +295,7 @@ export function tk_timer_begin(task: i32, ms: f64): i32 {
   if (memory.size() != pages) hostGrew();
   if (timer < 0) return ENOMEM - 1;
   lastTick = tick;
-  if (load<u32>(arena + ARENA_DRIVING) == 0) hostTimerStarted(tick);
+  if (load<u32>(arena, ARENA_DRIVING) == 0) hostTimerStarted(tick);
   return timer;
 }
 
@@ -305,11 +304,11 @@ export function tk_timer_tick(): f64 {
 }
 
 export function tk_timer_end(timer: i32, tick: f64): void {
-  if (arena != 0 && timer >= 0 && tick > load<f64>(arena + ARENA_ELAPSED)) wheel.cancel(arena, timer);
+  if (arena != 0 && timer >= 0 && tick > load<f64>(arena, ARENA_ELAPSED)) wheel.cancel(arena, timer);
 }
 
 export function tk_timer_fired(tick: f64): i32 {
-  return arena == 0 || tick <= load<f64>(arena + ARENA_ELAPSED) ? 1 : 0;
+  return arena == 0 || tick <= load<f64>(arena, ARENA_ELAPSED) ? 1 : 0;
 }
 
 // ---- loops
@@ -322,7 +321,7 @@ export function tk_loop_main(): u32 {
 export function tk_drive(loop: u32, polls: f64, ms: f64): i32 {
   if (arena == 0) return ECLOSED;
   if (loop != <u32>arena || !(polls >= 0) || !(ms >= 0)) return EINVAL;
-  if (load<u32>(arena + ARENA_DRIVING) & <u32>DRIVING) return EBUSY;
+  if (load<u32>(arena, ARENA_DRIVING) & <u32>DRIVING) return EBUSY;
   const task = running;
   running = NIL;                                            // JavaScript is on the stack now: nothing may suspend
   const more = hostDrive(polls, ms);
@@ -421,7 +420,7 @@ function park(): i32 {
 
 /** Where nothing can suspend: runs what is ready. */
 function refuse(): i32 {
-  if (!(load<u32>(arena + ARENA_DRIVING) & <u32>DRIVING)) hostDrive(Infinity, Infinity);
+  if (!(load<u32>(arena, ARENA_DRIVING) & <u32>DRIVING)) hostDrive(Infinity, Infinity);
   return EWOULDBLOCK;
 }
 
@@ -506,7 +505,7 @@ function blockByDriving(fn: u32, arg: u32): i32 {
   }
   const self = handleOf(index, load<u32>(statePtr(arena, index)));
   let result = call_indirect<i32>(base + fn, arg, self);
-  while ((result == POLL_PENDING || result == POLL_YIELD) && !(load<u32>(arena + ARENA_DRIVING) & <u32>DRIVING)) {
+  while ((result == POLL_PENDING || result == POLL_YIELD) && !(load<u32>(arena, ARENA_DRIVING) & <u32>DRIVING)) {
     if (result == POLL_PENDING && readyCount(arena) == 0) break;
     hostDrive(Infinity, Infinity);
     result = call_indirect<i32>(base + fn, arg, self);

@@ -4,7 +4,7 @@
 // works on the same tables: a guest's call is then one call between instances and not two.
 
 import {
-  ARENA_FRESH, ARENA_GUESTS, CANCELLED, FN_MAX, FN_SHIFT, GENERATION_MASK, GUEST, JOINABLE, NIL, NOTIFIED,
+  ARENA_FRESH, CANCELLED, FN_MAX, FN_SHIFT, GENERATION_MASK, GUEST, JOINABLE, NIL, NOTIFIED,
   WATCHED,
 } from "./layout";
 import { generationOf, handleOf, indexOf } from "./bits";
@@ -18,7 +18,6 @@ export function spawnGuest(arena: usize, fn: u32, arg: u32, flags: u32): i32 {
   const index = takeSlot(arena, <u32>(NOTIFIED | GUEST) | (flags & <u32>(JOINABLE | WATCHED)) | (fn << <u32>FN_SHIFT));
   if (index == <u32>NIL) return NIL;
   store<u32>(argPtr(arena, index), arg);
-  store<u32>(arena + ARENA_GUESTS, load<u32>(arena + ARENA_GUESTS) + 1);
   push(arena, index);
   return handleOf(index, load<u32>(statePtr(arena, index)));
 }
@@ -26,7 +25,7 @@ export function spawnGuest(arena: usize, fn: u32, arg: u32, flags: u32): i32 {
 /** The state word if the handle is that of a guest whose slot is still its own, ended or not; else 0. */
 export function guestState(arena: usize, handle: u32): u32 {
   const index = indexOf(handle);
-  if (index >= load<u32>(arena + ARENA_FRESH)) return 0;
+  if (index >= load<u32>(arena, ARENA_FRESH)) return 0;
   const state = load<u32>(statePtr(arena, index));
   if (!(state & <u32>GUEST) || ((state ^ generationOf(handle)) & <u32>GENERATION_MASK)) return 0;
   return state;

@@ -66,7 +66,7 @@ export function drain(arena: usize): u32 {
 
 /** The top words that can have bits: none of units that do not exist. */
 function topWords(arena: usize): u32 {
-  return min<u32>((load<u32>(arena + ARENA_CAPACITY) + 0x3ffff) >> 18, INBOX_TOP_WORDS);
+  return min<u32>((load<u32>(arena, ARENA_CAPACITY) + 0x3ffff) >> 18, INBOX_TOP_WORDS);
 }
 
 /** Address of a word of bits, or 0. Segment 0 has the first 256 words, segment n the 256 << (n - 1) after those before. */

@@ -5,7 +5,7 @@
 // the instance but the address of the heap, which is the same for all threads of a memory.
 
 import {
-  ARENA_BYTES, ARENA_CURRENT, ARENA_HEAP, ARENA_LIVE, ARENA_VERSION, INBOX_SEGMENTS,
+  ARENA_BYTES, ARENA_CURRENT, ARENA_GUESTS, ARENA_HEAP, ARENA_LIVE, ARENA_VERSION, INBOX_SEGMENTS,
   INBOX_SEGMENT_COUNT, LAYOUT_VERSION, NIL, NOTIFIED, UNITS_MAX, UNITS_MIN,
 } from "./layout";
 import { exponentOf, handleOf, indexOf } from "./bits";
@@ -47,9 +47,9 @@ export function arenaNew(capacity: u32): u32 {
   const arena = takeRegion(heap, ARENA_BYTES);
   if (arena == 0) return 0;
   memory.fill(arena, 0, ARENA_BYTES);
-  store<u32>(arena + ARENA_VERSION, LAYOUT_VERSION);
-  store<u32>(arena + ARENA_HEAP, <u32>heap);
-  store<u32>(arena + ARENA_CURRENT, NIL);
+  store<u32>(arena, LAYOUT_VERSION, ARENA_VERSION);
+  store<u32>(arena, <u32>heap, ARENA_HEAP);
+  store<u32>(arena, NIL, ARENA_CURRENT);
   wheel.initWheel(arena);
   if (!initUnits(arena, <u32>1 << exponent)) {
     freeInbox(arena);
@@ -64,13 +64,13 @@ export function arenaFree(a: u32): void {
   wheel.freeWheel(a);
   freeUnits(a);
   freeInbox(a);
-  giveRegion(load<u32>(a + ARENA_HEAP), a, ARENA_BYTES);
+  giveRegion(load<u32>(a, ARENA_HEAP), a, ARENA_BYTES);
 }
 
 function freeInbox(arena: usize): void {
   for (let segment: u32 = 1; segment < <u32>INBOX_SEGMENT_COUNT; segment++) {
     const region = <usize>load<u32>(arena + INBOX_SEGMENTS + (<usize>segment << 2));
-    if (region != 0) giveRegion(load<u32>(arena + ARENA_HEAP), region, segmentBytes(segment));
+    if (region != 0) giveRegion(load<u32>(arena, ARENA_HEAP), region, segmentBytes(segment));
   }
 }
 
@@ -125,7 +125,7 @@ export function isLive(a: u32, handle: u32): u32 {
 
 /** Units that have not ended. */
 export function live(a: u32): u32 {
-  return load<u32>(a + ARENA_LIVE);
+  return load<u32>(a, ARENA_LIVE) + load<u32>(a, ARENA_GUESTS);
 }
 
 /** @returns 1: it is now queued; 0: it already was, or has ended. */

@@ -10,7 +10,7 @@
 //   chunks    | region header | chunk | chunk ...    regions that never move
 
 /** Changes whenever anything below does; in the first word of every arena. */
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 
 export const NIL = -1;
 
@@ -78,12 +78,12 @@ export const ARENA_HEAD = 28; //       u32, wraps; masked when it addresses the 
 export const ARENA_TAIL = 32; //       u32, wraps
 export const ARENA_FREE = 36; //       u32, index of the last released unit, or NIL
 export const ARENA_FRESH = 40; //      u32, indices from here on were never used
-export const ARENA_LIVE = 44; //       u32, units that are not COMPLETE
+export const ARENA_LIVE = 44; //       u32, units that are not COMPLETE, without the guests' (GUESTS)
 export const ARENA_DEFER_HEAD = 48; // u32, index; rubbish while the count is 0, like the tail
 export const ARENA_DEFER_TAIL = 52; // u32, index
 export const ARENA_DEFER_COUNT = 56; // u32
 export const ARENA_BATCH_COUNT = 60; // u32
-export const ARENA_GUEST_POLLS = 64; // u32, guest polls so far; wraps
+export const ARENA_GUEST_POLLS = 64; // u32, guest polls of the runs that ended; wraps
 export const ARENA_CURRENT = 68; //    i32, handle of the guest unit being polled, or NIL
 
 // ---- arena: timers
@@ -105,6 +105,7 @@ export const ARENA_CHUNK_TOTAL = 136; // u32, chunks in all
 // ---- arena: guests
 export const ARENA_GUESTS = 140; //    u32, guest units that are not COMPLETE
 export const ARENA_DRIVING = 144; //   u32, not 0: what is queued now will be found. Written by JavaScript
+export const ARENA_GUEST_RUN = 148; // u32, HEAD when the present run of guest polls began
 export const DRIVING = 1; //           a drive is on the stack
 export const DRIVE_AWAITED = 2; //     a drive is scheduled, or the program drives by itself
 

@@ -9,8 +9,8 @@
 // last in, first out: the slot released last is the one still in the cache.
 
 import {
-  ARENA_ARGS, ARENA_CAPACITY, ARENA_FREE, ARENA_FRESH, ARENA_HEAD, ARENA_HEAP, ARENA_LINKS, ARENA_LIVE, ARENA_RING,
-  ARENA_STATES, ARENA_TAIL, COMPLETE, GENERATION_MASK, GENERATION_SHIFT, INBOX_FIRST, INBOX_FIRST_SHIFT, INBOX_SEGMENTS,
+  ARENA_ARGS, ARENA_CAPACITY, ARENA_FREE, ARENA_FRESH, ARENA_GUESTS, ARENA_HEAD, ARENA_HEAP, ARENA_LINKS, ARENA_LIVE, ARENA_RING,
+  ARENA_STATES, ARENA_TAIL, COMPLETE, GENERATION_MASK, GENERATION_SHIFT, GUEST, INBOX_FIRST, INBOX_FIRST_SHIFT, INBOX_SEGMENTS,
   NIL, UNITS_MAX, UNIT_BYTES,
 } from "./layout";
 import { giveRegion, takeRegion } from "./region";
@@ -18,35 +18,36 @@ import { giveRegion, takeRegion } from "./region";
 // @ts-ignore: decorator
 @inline
 export function statePtr(arena: usize, index: u32): usize {
-  return <usize>load<u32>(arena + ARENA_STATES) + (<usize>index << 2);
+  return <usize>load<u32>(arena, ARENA_STATES) + (<usize>index << 2);
 }
 
 // @ts-ignore: decorator
 @inline
 export function linkPtr(arena: usize, index: u32): usize {
-  return <usize>load<u32>(arena + ARENA_LINKS) + (<usize>index << 2);
+  return <usize>load<u32>(arena, ARENA_LINKS) + (<usize>index << 2);
 }
 
 // @ts-ignore: decorator
 @inline
 export function argPtr(arena: usize, index: u32): usize {
-  return <usize>load<u32>(arena + ARENA_ARGS) + (<usize>index << 2);
+  return <usize>load<u32>(arena, ARENA_ARGS) + (<usize>index << 2);
 }
 
 /** Takes a slot; its state is `bits` and the slot's generation. @returns the index, or NIL: full. */
 export function takeSlot(arena: usize, bits: u32): u32 {
-  let index = load<u32>(arena + ARENA_FREE);
+  let index = load<u32>(arena, ARENA_FREE);
   let state = bits;
   if (index != <u32>NIL) {
-    store<u32>(arena + ARENA_FREE, load<u32>(linkPtr(arena, index)));
+    store<u32>(arena, load<u32>(linkPtr(arena, index)), ARENA_FREE);
     state |= load<u32>(statePtr(arena, index)) & <u32>GENERATION_MASK;
   } else {
-    index = load<u32>(arena + ARENA_FRESH);
-    if (index == load<u32>(arena + ARENA_CAPACITY)) return NIL;
-    store<u32>(arena + ARENA_FRESH, index + 1);
+    index = load<u32>(arena, ARENA_FRESH);
+    if (index == load<u32>(arena, ARENA_CAPACITY)) return NIL;
+    store<u32>(arena, index + 1, ARENA_FRESH);
   }
   store<u32>(statePtr(arena, index), state);
-  store<u32>(arena + ARENA_LIVE, load<u32>(arena + ARENA_LIVE) + 1);
+  if (bits & <u32>GUEST) store<u32>(arena, load<u32>(arena, ARENA_GUESTS) + 1, ARENA_GUESTS);
+  else store<u32>(arena, load<u32>(arena, ARENA_LIVE) + 1, ARENA_LIVE);
   return index;
 }
 
@@ -56,59 +57,56 @@ export function takeSlot(arena: usize, bits: u32): u32 {
 export function releaseSlot(arena: usize, index: u32, state: u32): void {
   const generation = (state & <u32>GENERATION_MASK) + (<u32>1 << <u32>GENERATION_SHIFT);
   store<u32>(statePtr(arena, index), generation | <u32>COMPLETE);
-  store<u32>(linkPtr(arena, index), load<u32>(arena + ARENA_FREE));
-  store<u32>(arena + ARENA_FREE, index);
+  store<u32>(linkPtr(arena, index), load<u32>(arena, ARENA_FREE));
+  store<u32>(arena, index, ARENA_FREE);
 }
 
 /** The first tables. @returns false: out of memory. */
 export function initUnits(arena: usize, capacity: u32): bool {
-  const region = takeRegion(load<u32>(arena + ARENA_HEAP), capacity * <u32>UNIT_BYTES);
+  const region = takeRegion(load<u32>(arena, ARENA_HEAP), capacity * <u32>UNIT_BYTES);
   if (region == 0) return false;
   setTables(arena, region, capacity);
-  store<u32>(arena + ARENA_FREE, NIL);
+  store<u32>(arena, NIL, ARENA_FREE);
   return coverUnits(arena, capacity);
 }
 
 /** Doubles the tables. @returns false: out of memory or at the limit; nothing has changed then. */
 export function growUnits(arena: usize): bool {
-  const heap = <usize>load<u32>(arena + ARENA_HEAP);
-  const capacity = load<u32>(arena + ARENA_CAPACITY);
+  const heap = <usize>load<u32>(arena, ARENA_HEAP);
+  const capacity = load<u32>(arena, ARENA_CAPACITY);
   if (capacity == <u32>UNITS_MAX || !coverUnits(arena, capacity << 1)) return false;
   const region = takeRegion(heap, (capacity << 1) * <u32>UNIT_BYTES);
   if (region == 0) return false;                           // a segment taken before stays, for the next attempt
   const bytes = <usize>capacity << 2;
-  const old = <usize>load<u32>(arena + ARENA_STATES);
+  const old = <usize>load<u32>(arena, ARENA_STATES);
   memory.copy(region, old, bytes);
   memory.copy(region + (bytes << 1), old + bytes, bytes);
   memory.copy(region + (bytes << 2), old + (bytes << 1), bytes);
-  // The ring starts at place 0 again: positions would fall elsewhere under the new mask.
-  const ring = <usize>load<u32>(arena + ARENA_RING);
-  const head = load<u32>(arena + ARENA_HEAD);
-  const length = load<u32>(arena + ARENA_TAIL) - head;
-  const first = head & (capacity - 1);
-  const whole = min<u32>(length, capacity - first);
+  // Positions stay as they are; they fall elsewhere under the new mask.
+  const ring = <usize>load<u32>(arena, ARENA_RING);
   const newRing = region + bytes * 6;
-  memory.copy(newRing, ring + (<usize>first << 2), <usize>whole << 2);
-  memory.copy(newRing + (<usize>whole << 2), ring, <usize>(length - whole) << 2);
-  store<u32>(arena + ARENA_HEAD, 0);
-  store<u32>(arena + ARENA_TAIL, length);
+  const newMask = (capacity << 1) - 1;
+  const tail = load<u32>(arena, ARENA_TAIL);
+  for (let at = load<u32>(arena, ARENA_HEAD); at != tail; at++) {
+    store<u32>(newRing + (<usize>(at & newMask) << 2), load<u32>(ring + (<usize>(at & (capacity - 1)) << 2)));
+  }
   setTables(arena, region, capacity << 1);
   giveRegion(heap, old, capacity * <u32>UNIT_BYTES);
   return true;
 }
 
 export function freeUnits(arena: usize): void {
-  const heap = <usize>load<u32>(arena + ARENA_HEAP);
-  giveRegion(heap, load<u32>(arena + ARENA_STATES), load<u32>(arena + ARENA_CAPACITY) * <u32>UNIT_BYTES);
+  const heap = <usize>load<u32>(arena, ARENA_HEAP);
+  giveRegion(heap, load<u32>(arena, ARENA_STATES), load<u32>(arena, ARENA_CAPACITY) * <u32>UNIT_BYTES);
 }
 
 function setTables(arena: usize, region: usize, capacity: u32): void {
   const bytes = <usize>capacity << 2;
-  store<u32>(arena + ARENA_STATES, <u32>region);
-  store<u32>(arena + ARENA_LINKS, <u32>(region + bytes));
-  store<u32>(arena + ARENA_ARGS, <u32>(region + bytes * 2));
-  store<u32>(arena + ARENA_RING, <u32>(region + bytes * 3));
-  store<u32>(arena + ARENA_CAPACITY, capacity);
+  store<u32>(arena, <u32>region, ARENA_STATES);
+  store<u32>(arena, <u32>(region + bytes), ARENA_LINKS);
+  store<u32>(arena, <u32>(region + bytes * 2), ARENA_ARGS);
+  store<u32>(arena, <u32>(region + bytes * 3), ARENA_RING);
+  store<u32>(arena, capacity, ARENA_CAPACITY);
 }
 
 /** Makes inbox segments for units below `capacity`. Segment 0 is inside the arena. */
@@ -118,7 +116,7 @@ function coverUnits(arena: usize, capacity: u32): bool {
     const place = arena + INBOX_SEGMENTS + (<usize>segment << 2);
     if (load<u32>(place) != 0) continue;
     const bytes = segmentBytes(segment);
-    const region = takeRegion(load<u32>(arena + ARENA_HEAP), bytes);
+    const region = takeRegion(load<u32>(arena, ARENA_HEAP), bytes);
     if (region == 0) return false;
     memory.fill(region, 0, bytes);
     store<u32>(place, <u32>region);                        // plain: a handle of this segment reaches another thread only later

@@ -22,7 +22,7 @@ import { releaseSlot, statePtr } from "./slab";
 @inline
 export function notify(arena: usize, handle: u32): bool {
   const index = indexOf(handle);
-  if (index >= load<u32>(arena + ARENA_FRESH)) return false;
+  if (index >= load<u32>(arena, ARENA_FRESH)) return false;
   const place = statePtr(arena, index);
   const state = load<u32>(place);
   if ((state ^ generationOf(handle)) & <u32>(GENERATION_MASK | NOTIFIED | COMPLETE)) return false;
@@ -32,7 +32,7 @@ export function notify(arena: usize, handle: u32): bool {
 
 /** As notify(), for whoever uses the slot now. */
 export function notifyIndex(arena: usize, index: u32): bool {
-  if (index >= load<u32>(arena + ARENA_FRESH)) return false;
+  if (index >= load<u32>(arena, ARENA_FRESH)) return false;
   const place = statePtr(arena, index);
   const state = load<u32>(place);
   if (state & <u32>(NOTIFIED | COMPLETE)) return false;
@@ -42,14 +42,14 @@ export function notifyIndex(arena: usize, index: u32): bool {
 
 export function isLive(arena: usize, handle: u32): bool {
   const index = indexOf(handle);
-  if (index >= load<u32>(arena + ARENA_FRESH)) return false;
+  if (index >= load<u32>(arena, ARENA_FRESH)) return false;
   return !((load<u32>(statePtr(arena, index)) ^ generationOf(handle)) & <u32>(GENERATION_MASK | COMPLETE));
 }
 
 /** Ends a live unit whose state is `state` (with changes the caller wants stored). */
 export function complete(arena: usize, index: u32, state: u32): void {
-  store<u32>(arena + ARENA_LIVE, load<u32>(arena + ARENA_LIVE) - 1);
-  if (state & <u32>GUEST) store<u32>(arena + ARENA_GUESTS, load<u32>(arena + ARENA_GUESTS) - 1);
+  if (state & <u32>GUEST) store<u32>(arena, load<u32>(arena, ARENA_GUESTS) - 1, ARENA_GUESTS);
+  else store<u32>(arena, load<u32>(arena, ARENA_LIVE) - 1, ARENA_LIVE);
   letGo(arena, index, state | <u32>COMPLETE);
 }
 

@@ -13,23 +13,23 @@
 // again after it. If it traps, CURRENT keeps its handle and the batch count is right: see guestFailed().
 
 import {
-  ARENA_BATCH, ARENA_BATCH_COUNT, ARENA_CAPACITY, ARENA_CURRENT, ARENA_DEFER_COUNT, ARENA_GUEST_POLLS, ARENA_GUESTS, ARENA_HEAD, ARENA_LIVE, ARENA_RING,
+  ARENA_BATCH, ARENA_BATCH_COUNT, ARENA_CAPACITY, ARENA_CURRENT, ARENA_DEFER_COUNT, ARENA_GUEST_POLLS, ARENA_GUEST_RUN, ARENA_GUESTS, ARENA_HEAD, ARENA_RING,
   ARENA_STATES, ARENA_TAIL, BATCH_MAX, CANCELLED, COMPLETE, DONE, FN_MAX, FN_SHIFT, GUEST, GUEST_DONE, HELD, INDEX_MASK, JOINABLE, NIL, NOTIFIED, POLL_PENDING,
   POLL_YIELD, RESULT_CANCELLED, RESULT_TRAPPED, WATCHED, YIELD,
 } from "./layout";
 import { handleOf, indexOf } from "./bits";
 import { argPtr, releaseSlot, statePtr } from "./slab";
 import { complete, letGo } from "./state";
-import { pushDeferred } from "./queue";
+import { push, pushDeferred, ringPtr } from "./queue";
 
 /** Settles the first `polled` words, then fills up to `max`. @returns how many words are to be polled. */
 export function exchange(arena: usize, polled: u32, max: u32): u32 {
-  if (load<u32>(arena + ARENA_CURRENT) != <u32>NIL) return 0;
-  const count = load<u32>(arena + ARENA_BATCH_COUNT);
+  if (load<u32>(arena, ARENA_CURRENT) != <u32>NIL) return 0;
+  const count = load<u32>(arena, ARENA_BATCH_COUNT);
   polled = min<u32>(polled, count);
   const batch = arena + ARENA_BATCH;
   const end = batch + (<usize>polled << 2);
-  const states = <usize>load<u32>(arena + ARENA_STATES);
+  const states = <usize>load<u32>(arena, ARENA_STATES);
   for (let at = batch; at < end; at += 4) {
     const word = load<u32>(at);
     const index = word & <u32>INDEX_MASK;
@@ -44,7 +44,7 @@ export function exchange(arena: usize, polled: u32, max: u32): u32 {
   if (filled != 0 && polled != 0) memory.copy(batch, end, <usize>filled << 2);
   max = min<u32>(max, BATCH_MAX);
   if (filled < max) filled = fill(arena, filled, max);
-  store<u32>(arena + ARENA_BATCH_COUNT, filled);
+  store<u32>(arena, filled, ARENA_BATCH_COUNT);
   return min<u32>(filled, max);
 }
 
@@ -59,15 +59,14 @@ function requeue(arena: usize, index: u32, place: usize, state: u32): void {
 function fill(arena: usize, filled: u32, max: u32): u32 {
   let scripts = false;                                      // whether a unit for JavaScript waits in the batch
   for (let i: u32 = 0; i < filled; i++) {
-    if (!(load<u32>(arena + ARENA_BATCH + (<usize>i << 2)) & <u32>GUEST_DONE)) scripts = true;
+    if (!(load<u32>(arena + (<usize>i << 2), ARENA_BATCH) & <u32>GUEST_DONE)) scripts = true;
   }
-  let states = <usize>load<u32>(arena + ARENA_STATES);
-  let ring = <usize>load<u32>(arena + ARENA_RING);
-  let mask = load<u32>(arena + ARENA_CAPACITY) - 1;
-  let tail = load<u32>(arena + ARENA_TAIL);
-  let head = load<u32>(arena + ARENA_HEAD);
-  let polls = load<u32>(arena + ARENA_GUEST_POLLS);
-  store<u32>(arena + ARENA_BATCH_COUNT, filled);            // right whenever a guest may look, or trap
+  store<u32>(arena, filled, ARENA_BATCH_COUNT);             // right whenever a guest may look, or trap
+  let states = <usize>load<u32>(arena, ARENA_STATES);
+  let ring = <usize>load<u32>(arena, ARENA_RING);
+  let mask = load<u32>(arena, ARENA_CAPACITY) - 1;
+  let tail = load<u32>(arena, ARENA_TAIL);
+  let head = load<u32>(arena, ARENA_HEAD);
   for (let left = max - filled; left != 0 && head != tail; ) {
     const index = load<u32>(ring + (<usize>(head & mask) << 2));
     const place = states + (<usize>index << 2);
@@ -75,7 +74,7 @@ function fill(arena: usize, filled: u32, max: u32): u32 {
     if (!(state & <u32>(COMPLETE | GUEST))) {
       head++;
       store<u32>(place, state | <u32>HELD);
-      store<u32>(arena + ARENA_BATCH + (<usize>filled << 2), index);
+      store<u32>(arena + (<usize>filled << 2), index, ARENA_BATCH);
       filled++;
       left--;
       scripts = true;
@@ -84,50 +83,79 @@ function fill(arena: usize, filled: u32, max: u32): u32 {
       letGo(arena, index, state & ~NOTIFIED);
     } else {
       if (scripts) break;
-      store<u32>(arena + ARENA_HEAD, ++head);
-      const handle = handleOf(index, state);
-      store<u32>(place, (state & ~NOTIFIED) | <u32>HELD);
-      store<u32>(arena + ARENA_CURRENT, handle);
-      store<u32>(arena + ARENA_GUEST_POLLS, ++polls);
-      let result = call_indirect<i32>(
-        (state >> <u32>FN_SHIFT) & <u32>FN_MAX,
-        load<u32>(argPtr(arena, index)),
-        state & <u32>CANCELLED ? ~handle : handle,
-      );
-      left--;
-      const now = <usize>load<u32>(arena + ARENA_STATES);
-      if (now != states) {                                  // the guest has made them grow
-        states = now;
-        ring = <usize>load<u32>(arena + ARENA_RING);
-        mask = load<u32>(arena + ARENA_CAPACITY) - 1;
-        head = load<u32>(arena + ARENA_HEAD);
-      }
-      tail = load<u32>(arena + ARENA_TAIL);
-      const after = load<u32>(statePtr(arena, index)) & ~HELD;
-      if (state & <u32>CANCELLED) result = RESULT_CANCELLED;
-      if (after & <u32>COMPLETE) letGo(arena, index, after); // freed during its own poll: the caller knows
-      else if (result == POLL_PENDING) store<u32>(statePtr(arena, index), after);
-      else if (result == POLL_YIELD) {
-        store<u32>(statePtr(arena, index), after | <u32>NOTIFIED);
-        if (after & <u32>NOTIFIED) continue;
-        if (load<u32>(arena + ARENA_DEFER_COUNT) != 0) pushDeferred(arena, index);
-        else {                                              // behind everything: the ring does, and needs no look
-          store<u32>(ring + (<usize>(tail & mask) << 2), index);
-          store<u32>(arena + ARENA_TAIL, ++tail);
-        }
-      } else if (!(after & <u32>(JOINABLE | WATCHED | NOTIFIED))) { // complete(), for the one that nobody asks about
-        store<u32>(arena + ARENA_LIVE, load<u32>(arena + ARENA_LIVE) - 1);
-        store<u32>(arena + ARENA_GUESTS, load<u32>(arena + ARENA_GUESTS) - 1);
-        releaseSlot(arena, index, after);
-      } else if (endGuest(arena, index, after, result)) {
-        store<u32>(arena + ARENA_BATCH + (<usize>filled << 2), index | <u32>GUEST_DONE);
-        store<u32>(arena + ARENA_BATCH_COUNT, ++filled);
-      }
+      left -= pollGuests(arena, head, left);
+      filled = load<u32>(arena, ARENA_BATCH_COUNT);
+      states = <usize>load<u32>(arena, ARENA_STATES);       // a guest may have made them grow
+      ring = <usize>load<u32>(arena, ARENA_RING);
+      mask = load<u32>(arena, ARENA_CAPACITY) - 1;
+      tail = load<u32>(arena, ARENA_TAIL);
+      head = load<u32>(arena, ARENA_HEAD);
     }
   }
-  store<u32>(arena + ARENA_CURRENT, NIL);
-  store<u32>(arena + ARENA_HEAD, head);
+  store<u32>(arena, head, ARENA_HEAD);
   return filled;
+}
+
+/**
+ * Polls guests, at most `limit`, until the queue is empty or something else is at its head.
+ *
+ * Nothing is kept in a local across the call that can be had from memory: V8 saves every one of them around each call, which
+ * costs more than to load it again.
+ *
+ * @returns how many were polled
+ */
+function pollGuests(arena: usize, head: u32, limit: u32): u32 {
+  store<u32>(arena, head, ARENA_GUEST_RUN);
+  for (const end = head + limit; head != end && head != load<u32>(arena, ARENA_TAIL); ) {
+    const index = load<u32>(ringPtr(arena, head));
+    const place = statePtr(arena, index);
+    const state = load<u32>(place);
+    if ((state & <u32>(COMPLETE | GUEST)) != <u32>GUEST) break;
+    store<u32>(arena, ++head, ARENA_HEAD);
+    store<u32>(place, state ^ <u32>(NOTIFIED | HELD));      // it was queued, so NOTIFIED; and not HELD, for that ends with its poll
+    const handle = handleOf(index, state);
+    store<u32>(arena, handle, ARENA_CURRENT);
+    const result = call_indirect<i32>(
+      (state >> <u32>FN_SHIFT) & <u32>FN_MAX,
+      load<u32>(argPtr(arena, index)),
+      state & <u32>CANCELLED ? ~handle : handle,
+    );
+    const after = load<u32>(statePtr(arena, index)) ^ <u32>HELD;
+    if (after & <u32>(COMPLETE | CANCELLED)) settleGuest(arena, index, after, state & <u32>CANCELLED ? RESULT_CANCELLED : result);
+    else if (result == POLL_PENDING) store<u32>(statePtr(arena, index), after);
+    else if (result == POLL_YIELD) {
+      store<u32>(statePtr(arena, index), after | <u32>NOTIFIED);
+      if (after & <u32>NOTIFIED) continue;
+      if (load<u32>(arena, ARENA_DEFER_COUNT) == 0) push(arena, index); // behind everything: the ring does, and needs no look
+      else pushDeferred(arena, index);
+    } else if (!(after & <u32>(JOINABLE | WATCHED | NOTIFIED))) { // complete(), for the one that nobody asks about
+      store<u32>(arena, load<u32>(arena, ARENA_GUESTS) - 1, ARENA_GUESTS);
+      releaseSlot(arena, index, after);
+    } else settleGuest(arena, index, after, result);
+  }
+  return endRun(arena);
+}
+
+/** No guest is being polled any more. @returns how many were since the run began */
+function endRun(arena: usize): u32 {
+  const polls = load<u32>(arena, ARENA_HEAD) - load<u32>(arena, ARENA_GUEST_RUN);
+  store<u32>(arena, load<u32>(arena, ARENA_GUEST_POLLS) + polls, ARENA_GUEST_POLLS);
+  store<u32>(arena, NIL, ARENA_CURRENT);
+  return polls;
+}
+
+/** After a poll of a guest whose state is `after`, without HELD: everything that can come of it. */
+function settleGuest(arena: usize, index: u32, after: u32, result: i32): void {
+  if (after & <u32>COMPLETE) letGo(arena, index, after);    // freed during its own poll: the caller knows
+  else if (result == POLL_PENDING) store<u32>(statePtr(arena, index), after);
+  else if (result == POLL_YIELD) {
+    store<u32>(statePtr(arena, index), after | <u32>NOTIFIED);
+    if (!(after & <u32>NOTIFIED)) pushDeferred(arena, index);
+  } else if (endGuest(arena, index, after, result)) {
+    const filled = load<u32>(arena, ARENA_BATCH_COUNT);
+    store<u32>(arena + (<usize>filled << 2), index | <u32>GUEST_DONE, ARENA_BATCH);
+    store<u32>(arena, filled + 1, ARENA_BATCH_COUNT);
+  }
 }
 
 /** Ends a guest whose state is `state`, without HELD. @returns whether it is WATCHED; then it is HELD until the batch word is settled. */
@@ -147,9 +175,9 @@ function endGuest(arena: usize, index: u32, state: u32, result: i32): bool {
  * @returns its handle, or -1
  */
 export function guestFailed(arena: usize): i32 {
-  const handle = load<i32>(arena + ARENA_CURRENT);
+  const handle = load<i32>(arena, ARENA_CURRENT);
   if (handle == NIL) return NIL;
-  store<u32>(arena + ARENA_CURRENT, NIL);
+  endRun(arena);
   const index = indexOf(handle);
   const state = load<u32>(statePtr(arena, index));
   if (state & <u32>COMPLETE) letGo(arena, index, state & ~HELD);

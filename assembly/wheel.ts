@@ -40,15 +40,15 @@ const NEVER: u64 = u64.MAX_VALUE;
 const TICK_MAX: u64 = 1 << 53;
 
 export function initWheel(arena: usize): void {
-  store<u64>(arena + ARENA_NEXT, NEVER);
-  store<u32>(arena + ARENA_TIMER_FREE, NIL);
+  store<u64>(arena, NEVER, ARENA_NEXT);
+  store<u32>(arena, NIL, ARENA_TIMER_FREE);
 }
 
 export function freeWheel(arena: usize): void {
-  const heap = <usize>load<u32>(arena + ARENA_HEAP);
-  const timers = <usize>load<u32>(arena + ARENA_TIMERS);
-  if (timers != 0) giveRegion(heap, timers, load<u32>(arena + ARENA_TIMER_CAPACITY) * <u32>TIMER_BYTES);
-  let region = <usize>load<u32>(arena + ARENA_CHUNK_REGIONS);
+  const heap = <usize>load<u32>(arena, ARENA_HEAP);
+  const timers = <usize>load<u32>(arena, ARENA_TIMERS);
+  if (timers != 0) giveRegion(heap, timers, load<u32>(arena, ARENA_TIMER_CAPACITY) * <u32>TIMER_BYTES);
+  let region = <usize>load<u32>(arena, ARENA_CHUNK_REGIONS);
   while (region != 0) {
     const before = <usize>load<u32>(region);
     giveRegion(heap, region, load<u32>(region + 4));
@@ -62,43 +62,43 @@ export function freeWheel(arena: usize): void {
  * @returns false: out of memory; everything still works as before.
  */
 export function growTimers(arena: usize): bool {
-  const full = load<u32>(arena + ARENA_TIMER_FREE) == <u32>NIL
-    && load<u32>(arena + ARENA_TIMER_FRESH) == load<u32>(arena + ARENA_TIMER_CAPACITY);
-  const short = isShort(arena, load<u32>(arena + ARENA_TIMER_COUNT));
+  const full = load<u32>(arena, ARENA_TIMER_FREE) == <u32>NIL
+    && load<u32>(arena, ARENA_TIMER_FRESH) == load<u32>(arena, ARENA_TIMER_CAPACITY);
+  const short = isShort(arena, load<u32>(arena, ARENA_TIMER_COUNT));
   if (short && !growChunks(arena)) return false;
   return (short && !full) || growTable(arena);
 }
 
 /** @returns the timer's id, or -1: growTimers() and try again. */
 export function insert(arena: usize, tick: f64, target: u32): i32 {
-  const count = load<u32>(arena + ARENA_TIMER_COUNT);
+  const count = load<u32>(arena, ARENA_TIMER_COUNT);
   if (isShort(arena, count)) return -1;
-  const timers = <usize>load<u32>(arena + ARENA_TIMERS);
-  let timer = load<u32>(arena + ARENA_TIMER_FREE);
+  const timers = <usize>load<u32>(arena, ARENA_TIMERS);
+  let timer = load<u32>(arena, ARENA_TIMER_FREE);
   if (timer != <u32>NIL) {
-    store<u32>(arena + ARENA_TIMER_FREE, <u32>(load<i32>(timers + <usize>timer * TIMER_BYTES + TIMER_ENTRY) >> 1));
+    store<u32>(arena, <u32>(load<i32>(timers + <usize>timer * TIMER_BYTES + TIMER_ENTRY) >> 1), ARENA_TIMER_FREE);
   } else {
-    timer = load<u32>(arena + ARENA_TIMER_FRESH);
-    if (timer == load<u32>(arena + ARENA_TIMER_CAPACITY)) return -1;
-    store<u32>(arena + ARENA_TIMER_FRESH, timer + 1);
+    timer = load<u32>(arena, ARENA_TIMER_FRESH);
+    if (timer == load<u32>(arena, ARENA_TIMER_CAPACITY)) return -1;
+    store<u32>(arena, timer + 1, ARENA_TIMER_FRESH);
   }
   store<u32>(timers + <usize>timer * TIMER_BYTES + TIMER_TARGET, target);
-  store<u32>(arena + ARENA_TIMER_COUNT, count + 1);
-  const elapsed = load<u64>(arena + ARENA_TICK);
+  store<u32>(arena, count + 1, ARENA_TIMER_COUNT);
+  const elapsed = load<u64>(arena, ARENA_TICK);
   const asked = <i64>tick;
   const when = asked > <i64>elapsed ? <u64>asked : elapsed;
-  if (when < load<u64>(arena + ARENA_NEXT)) store<u64>(arena + ARENA_NEXT, when);
+  if (when < load<u64>(arena, ARENA_NEXT)) store<u64>(arena, when, ARENA_NEXT);
   place(arena, timers, timer, when, elapsed);
   return timer;
 }
 
 /** Takes out a timer that has not fired. */
 export function cancel(arena: usize, timer: u32): void {
-  if (timer >= load<u32>(arena + ARENA_TIMER_FRESH)) return;
-  const record = <usize>load<u32>(arena + ARENA_TIMERS) + <usize>timer * TIMER_BYTES;
+  if (timer >= load<u32>(arena, ARENA_TIMER_FRESH)) return;
+  const record = <usize>load<u32>(arena, ARENA_TIMERS) + <usize>timer * TIMER_BYTES;
   const entry = <usize>load<u32>(record + TIMER_ENTRY);
   if (entry & 1) return;
-  if (load<u32>(entry + ENTRY_WHEN) == <u32>load<u64>(arena + ARENA_NEXT)) store<u64>(arena + ARENA_NEXT, 0);
+  if (load<u32>(entry + ENTRY_WHEN) == <u32>load<u64>(arena, ARENA_NEXT)) store<u64>(arena, 0, ARENA_NEXT);
   release(arena, record, timer);
   const chunk = entry & ~<usize>(CHUNK_BYTES - 1);
   let fill = load<u32>(chunk + CHUNK_FILL) - <u32>ONE_LIVE;
@@ -113,49 +113,49 @@ export function cancel(arena: usize, timer: u32): void {
 }
 
 export function retarget(arena: usize, timer: u32, target: u32): void {
-  if (timer >= load<u32>(arena + ARENA_TIMER_FRESH)) return;
-  store<u32>(<usize>load<u32>(arena + ARENA_TIMERS) + <usize>timer * TIMER_BYTES + TIMER_TARGET, target);
+  if (timer >= load<u32>(arena, ARENA_TIMER_FRESH)) return;
+  store<u32>(<usize>load<u32>(arena, ARENA_TIMERS) + <usize>timer * TIMER_BYTES + TIMER_TARGET, target);
 }
 
 /** The exact tick of the earliest timer, or Infinity. Looks through one slot if it is not known. */
 export function next(arena: usize): f64 {
-  if (load<u32>(arena + ARENA_TIMER_COUNT) == 0) return Infinity;
-  let earliest = load<u64>(arena + ARENA_NEXT);
+  if (load<u32>(arena, ARENA_TIMER_COUNT) == 0) return Infinity;
+  let earliest = load<u64>(arena, ARENA_NEXT);
   if (earliest == 0) {
     earliest = findNext(arena);
-    store<u64>(arena + ARENA_NEXT, earliest);
+    store<u64>(arena, earliest, ARENA_NEXT);
   }
   return <f64><i64>earliest;
 }
 
 /** A tick at or before the earliest timer's, without looking for it: the start of its slot. */
 export function bound(arena: usize): f64 {
-  const earliest = load<u64>(arena + ARENA_NEXT);
-  if (load<u32>(arena + ARENA_TIMER_COUNT) == 0) return Infinity;
+  const earliest = load<u64>(arena, ARENA_NEXT);
+  if (load<u32>(arena, ARENA_TIMER_COUNT) == 0) return Infinity;
   if (earliest != 0) return <f64><i64>earliest;
-  const elapsed = load<u64>(arena + ARENA_TICK);
+  const elapsed = load<u64>(arena, ARENA_TICK);
   return <f64><i64>startOf(elapsed, firstSlot(arena, elapsed));
 }
 
 /** Moves the wheel to `nowMs`, rounded down, and queues the targets of all timers up to it. @returns how many. */
 export function advance(arena: usize, nowMs: f64): u32 {
-  let elapsed = load<u64>(arena + ARENA_TICK);
+  let elapsed = load<u64>(arena, ARENA_TICK);
   const asked = <i64>nowMs;
   const now = asked > <i64>elapsed ? min<u64>(<u64>asked, TICK_MAX) : elapsed;
   let fired: u32 = 0;
-  if (load<u32>(arena + ARENA_TIMER_COUNT) != 0) {           // also when none is due: slots on the way are emptied downwards
+  if (load<u32>(arena, ARENA_TIMER_COUNT) != 0) {           // also when none is due: slots on the way are emptied downwards
     for (let slot = firstSlot(arena, elapsed); slot < <u32>WHEEL_SLOT_COUNT; slot = firstSlot(arena, elapsed)) {
       const start = startOf(elapsed, slot);
       if (start > now) break;
       elapsed = start;
       fired += empty(arena, slot, elapsed);
     }
-    if (load<u64>(arena + ARENA_NEXT) <= now) store<u64>(arena + ARENA_NEXT, 0);
-    if (load<u32>(arena + ARENA_TIMER_COUNT) == 0) store<u64>(arena + ARENA_NEXT, NEVER);
+    if (load<u64>(arena, ARENA_NEXT) <= now) store<u64>(arena, 0, ARENA_NEXT);
+    if (load<u32>(arena, ARENA_TIMER_COUNT) == 0) store<u64>(arena, NEVER, ARENA_NEXT);
   }
-  if (now != load<u64>(arena + ARENA_TICK)) {
-    store<u64>(arena + ARENA_TICK, now);
-    store<f64>(arena + ARENA_ELAPSED, <f64><i64>now);       // signed: an unsigned conversion takes several instructions
+  if (now != load<u64>(arena, ARENA_TICK)) {
+    store<u64>(arena, now, ARENA_TICK);
+    store<f64>(arena, <f64><i64>now, ARENA_ELAPSED);       // signed: an unsigned conversion takes several instructions
   }
   return fired;
 }
@@ -184,12 +184,12 @@ function startOf(elapsed: u64, slot: u32): u64 {
 
 /** Fires or moves down everything in a slot whose start is `elapsed`. @returns how many units were queued. */
 function empty(arena: usize, slot: u32, elapsed: u64): u32 {
-  const timers = <usize>load<u32>(arena + ARENA_TIMERS);
+  const timers = <usize>load<u32>(arena, ARENA_TIMERS);
   const place_ = arena + WHEEL_SLOTS + (<usize>slot << 3);
   let chunk = <usize>load<u32>(place_ + SLOT_FIRST);
   store<u64>(place_, 0);
   vacate(arena, slot);
-  let free = load<u32>(arena + ARENA_TIMER_FREE);
+  let free = load<u32>(arena, ARENA_TIMER_FREE);
   let released: u32 = 0;
   let fired: u32 = 0;
   while (chunk != 0) {
@@ -217,8 +217,8 @@ function empty(arena: usize, slot: u32, elapsed: u64): u32 {
     freeChunk(arena, chunk);
     chunk = following;
   }
-  store<u32>(arena + ARENA_TIMER_FREE, free);
-  store<u32>(arena + ARENA_TIMER_COUNT, load<u32>(arena + ARENA_TIMER_COUNT) - released);
+  store<u32>(arena, free, ARENA_TIMER_FREE);
+  store<u32>(arena, load<u32>(arena, ARENA_TIMER_COUNT) - released, ARENA_TIMER_COUNT);
   return fired;
 }
 
@@ -245,7 +245,7 @@ function vacate(arena: usize, slot: u32): void {
 }
 
 function findNext(arena: usize): u64 {
-  const elapsed = load<u64>(arena + ARENA_TICK);
+  const elapsed = load<u64>(arena, ARENA_TICK);
   const slot = firstSlot(arena, elapsed);
   const start = startOf(elapsed, slot);
   if (slot < 64) return start;
@@ -266,15 +266,15 @@ function findNext(arena: usize): u64 {
 // @ts-ignore: decorator
 @inline
 function release(arena: usize, record: usize, timer: u32): void {
-  store<u32>(record + TIMER_ENTRY, (load<u32>(arena + ARENA_TIMER_FREE) << 1) | 1);
-  store<u32>(arena + ARENA_TIMER_FREE, timer);
-  store<u32>(arena + ARENA_TIMER_COUNT, load<u32>(arena + ARENA_TIMER_COUNT) - 1);
+  store<u32>(record + TIMER_ENTRY, (load<u32>(arena, ARENA_TIMER_FREE) << 1) | 1);
+  store<u32>(arena, timer, ARENA_TIMER_FREE);
+  store<u32>(arena, load<u32>(arena, ARENA_TIMER_COUNT) - 1, ARENA_TIMER_COUNT);
 }
 
 function growTable(arena: usize): bool {
-  const heap = <usize>load<u32>(arena + ARENA_HEAP);
-  const old = <usize>load<u32>(arena + ARENA_TIMERS);
-  const before = load<u32>(arena + ARENA_TIMER_CAPACITY);
+  const heap = <usize>load<u32>(arena, ARENA_HEAP);
+  const old = <usize>load<u32>(arena, ARENA_TIMERS);
+  const before = load<u32>(arena, ARENA_TIMER_CAPACITY);
   const capacity = before == 0 ? <u32>TIMERS_MIN : before << 1;
   if (capacity > <u32>TIMERS_MAX) return false;
   const region = takeRegion(heap, capacity * <u32>TIMER_BYTES);
@@ -283,8 +283,8 @@ function growTable(arena: usize): bool {
     memory.copy(region, old, <usize>before * TIMER_BYTES);
     giveRegion(heap, old, before * <u32>TIMER_BYTES);
   }
-  store<u32>(arena + ARENA_TIMERS, <u32>region);
-  store<u32>(arena + ARENA_TIMER_CAPACITY, capacity);
+  store<u32>(arena, <u32>region, ARENA_TIMERS);
+  store<u32>(arena, capacity, ARENA_TIMER_CAPACITY);
   return true;
 }
 
@@ -294,25 +294,25 @@ function growTable(arena: usize): bool {
 // @ts-ignore: decorator
 @inline
 function isShort(arena: usize, count: u32): bool {
-  return load<u32>(arena + ARENA_CHUNK_ROOM) < min<u32>(count, WHEEL_SLOT_COUNT) + 3;
+  return load<u32>(arena, ARENA_CHUNK_ROOM) < min<u32>(count, WHEEL_SLOT_COUNT) + 3;
 }
 
 function growChunks(arena: usize): bool {
-  const heap = <usize>load<u32>(arena + ARENA_HEAP);
-  const total = load<u32>(arena + ARENA_CHUNK_TOTAL);
+  const heap = <usize>load<u32>(arena, ARENA_HEAP);
+  const total = load<u32>(arena, ARENA_CHUNK_TOTAL);
   const bytes = min<u32>(max<u32>(total << <u32>CHUNK_SHIFT, CHUNK_REGION_MIN), CHUNK_REGION_MAX);
   const size = <u32>1 << (31 - clz<u32>(bytes));
   // What the last region has left joins the free list; it has been bumped through almost always.
-  while (load<u32>(arena + ARENA_CHUNK_NEXT) != load<u32>(arena + ARENA_CHUNK_END)) freeChunk(arena, bumpChunk(arena));
+  while (load<u32>(arena, ARENA_CHUNK_NEXT) != load<u32>(arena, ARENA_CHUNK_END)) freeChunk(arena, bumpChunk(arena));
   const region = takeRegion(heap, size);
   if (region == 0) return false;
-  store<u32>(region, load<u32>(arena + ARENA_CHUNK_REGIONS));
+  store<u32>(region, load<u32>(arena, ARENA_CHUNK_REGIONS));
   store<u32>(region + 4, size);
-  store<u32>(arena + ARENA_CHUNK_REGIONS, <u32>region);
-  store<u32>(arena + ARENA_CHUNK_NEXT, <u32>region + CHUNK_BYTES);
-  store<u32>(arena + ARENA_CHUNK_END, <u32>region + size);
+  store<u32>(arena, <u32>region, ARENA_CHUNK_REGIONS);
+  store<u32>(arena, <u32>region + CHUNK_BYTES, ARENA_CHUNK_NEXT);
+  store<u32>(arena, <u32>region + size, ARENA_CHUNK_END);
   const chunks = (size >> <u32>CHUNK_SHIFT) - 1;
-  store<u32>(arena + ARENA_CHUNK_TOTAL, total + chunks);
+  store<u32>(arena, total + chunks, ARENA_CHUNK_TOTAL);
   addRoom(arena, chunks);
   return true;
 }
@@ -320,26 +320,26 @@ function growChunks(arena: usize): bool {
 // @ts-ignore: decorator
 @inline
 function addRoom(arena: usize, chunks: u32): void {
-  store<u32>(arena + ARENA_CHUNK_ROOM, load<u32>(arena + ARENA_CHUNK_ROOM) + chunks);
+  store<u32>(arena, load<u32>(arena, ARENA_CHUNK_ROOM) + chunks, ARENA_CHUNK_ROOM);
 }
 
 function bumpChunk(arena: usize): usize {
-  const chunk = load<u32>(arena + ARENA_CHUNK_NEXT);
-  store<u32>(arena + ARENA_CHUNK_NEXT, chunk + CHUNK_BYTES);
+  const chunk = load<u32>(arena, ARENA_CHUNK_NEXT);
+  store<u32>(arena, chunk + CHUNK_BYTES, ARENA_CHUNK_NEXT);
   return chunk;
 }
 
 // @ts-ignore: decorator
 @inline
 function freeChunk(arena: usize, chunk: usize): void {
-  store<u32>(chunk + CHUNK_NEXT, load<u32>(arena + ARENA_CHUNK_FREE));
-  store<u32>(arena + ARENA_CHUNK_FREE, <u32>chunk);
+  store<u32>(chunk + CHUNK_NEXT, load<u32>(arena, ARENA_CHUNK_FREE));
+  store<u32>(arena, <u32>chunk, ARENA_CHUNK_FREE);
 }
 
 /** Adds an empty chunk behind `last`, the slot's last one or 0. */
 function append(arena: usize, slot: u32, last: usize): usize {
-  let chunk = <usize>load<u32>(arena + ARENA_CHUNK_FREE);
-  if (chunk != 0) store<u32>(arena + ARENA_CHUNK_FREE, load<u32>(chunk + CHUNK_NEXT));
+  let chunk = <usize>load<u32>(arena, ARENA_CHUNK_FREE);
+  if (chunk != 0) store<u32>(arena, load<u32>(chunk + CHUNK_NEXT), ARENA_CHUNK_FREE);
   else chunk = bumpChunk(arena);
   store<u32>(chunk + CHUNK_NEXT, 0);
   store<u32>(chunk + CHUNK_PREVIOUS, <u32>last);

@@ -34,11 +34,18 @@ export interface CoreExports {
   readonly table: WebAssembly.Table;
 }
 
-/** First byte of the memory that the core formats; what is below belongs to the compiler. */
-export const HEAP_BASE = 1024;
+/**
+ * First byte of the memory that the core formats. What is below is never touched, and so costs no memory.
+ *
+ * Hosts put every Wasm memory at a multiple of 4 GiB, and processors find a line of their first cache by the lower bits of its
+ * address: what lies at one offset in two memories pushes each other out (Zen), or is taken for the same place (everywhere, by the
+ * lowest 12 bits). A guest has its statics, its stack and its first objects in the first 100 KiB of its memory, or around 1 MiB
+ * (Rust). With the core's tables at 1024, a poll of a C task took 15 ns instead of 9, and 20 in some processes.
+ */
+export const HEAP_BASE = 0xc0400;
 /** 4 GiB in 64 KiB pages: what 32-bit addresses reach. */
 const MAXIMUM_PAGES = 65536;
-const INITIAL_PAGES = 2;
+const INITIAL_PAGES = 14;
 
 export class Core {
   readonly exports: CoreExports;

@@ -114,6 +114,19 @@ describe.each(["emcc", "clang"] as const)("a C guest compiled by %s", (compiler)
     expect(call.raw_join!(joined)).toBe(1000 - 6);
   });
 
+  test("polls are counted one by one, also before a trap and while the tables grow", async () => {
+    const { call, guest, runtime } = loaded;
+    const before = runtime.metrics().polls;
+    expect(call.fill!(10)).toBe(10);
+    const trap = guest.spawn(call.bad_fn!(0), 0);
+    expect(call.fill!(5000)).toBe(5000);
+    drive();
+    await expect(trap).rejects.toThrow("trapped");
+    drive();
+    expect(runtime.metrics().polls - before).toBe(5012);     // one is that of the handle's own task
+    expect(call.counter_get!()).toBe(5010);
+  });
+
   test("bad pointers, ids and results do no harm", async () => {
     const { call, guest, runtime } = loaded;
     expect(call.raw_spawn!(0, 0)).toBe(-1);
