@@ -65,15 +65,26 @@ export class Channel<T> {
   /** The next message; only when there is one. */
   shift(): T {
     const value = this.queue.shift();
-    if (this.capacity !== UNBOUNDED) {
-      if (this.sending.first === null && !this.isClosed) this.free++;
-      else this.give(1);
-    } else if (this.isClosed) this.give(0);
+    if (this.isClosed) this.give(this.capacity === UNBOUNDED ? 0 : 1);
+    else if (this.capacity !== UNBOUNDED) {
+      const { first } = this.sending;
+      if (first === null) this.free++;
+      else if (first.needed > 1) this.give(1);
+      else this.grant(first);
+    }
     return value;
   }
 
   wakeReceiver(): void {
     this.receiving.shift()?.wakeUp();
+  }
+
+  /** Gives the first of those that wait the one slot that it still misses. */
+  grant(first: Slots<unknown>): void {
+    first.needed = 0;
+    this.held++;
+    this.sending.shift();
+    first.wakeUp();
   }
 
   /** Gives slots back: first to senders that wait. */
@@ -198,10 +209,7 @@ export abstract class Slots<R> extends Waiter<R> {
         this.state = OVER;
         return this.taken();
       }
-      this.needed = count - granted;
-      this.state = WAITING;
-      handle.hold(1);
-      channel.sending.push(this);
+      this.wait(count - granted);
     } else if (this.needed === 0) {
       this.state = OVER;
       const result = this.taken();
@@ -211,6 +219,15 @@ export abstract class Slots<R> extends Waiter<R> {
     this.waitWith(waker);
     restore();
     return PENDING;
+  }
+
+  /** Takes its place behind the others. */
+  protected wait(needed: number): void {
+    const { handle } = this;
+    this.needed = needed;
+    this.state = WAITING;
+    handle.hold(1);
+    handle.channel.sending.push(this);
   }
 
   override [Symbol.dispose](): void {
@@ -257,24 +274,32 @@ export class Send<T> extends Slots<void> {
   }
 
   override next(): IteratorResult<Suspend, void> {
-    const { handle } = this;
+    const { handle, state } = this;
     const { channel } = handle;
     const { waker, budget } = context;
-    if (waker === null || budget <= 0 || channel.isClosed || this.state === OVER || (handle.isClosed && this.state === FRESH)) return super.next();
-    if (this.state === FRESH && channel.free > 0) {
+    if (waker === null || budget <= 0 || channel.isClosed || state === OVER || (state === FRESH && handle.isClosed)) return super.next();
+    if (state === FRESH) {
+      if (channel.free === 0) {
+        this.wait(1);
+        this.waker = waker;
+        return SUSPENDED;
+      }
       channel.free--;
-      const value = this.#value as T;
-      this.#value = undefined;
-      this.state = OVER;
-      context.budget = budget - 1;
-      own(this);
-      handle.spare = this as Send<unknown>;
-      channel.push(value);
-      return FINISHED;
+    } else {
+      if (this.needed > 0) {
+        this.waitWith(waker);
+        return SUSPENDED;
+      }
+      channel.held--;
     }
-    if (this.poll(waker) === PENDING) return SUSPENDED;
+    const value = this.#value as T;
+    this.#value = undefined;
+    this.state = OVER;
+    context.budget = budget - 1;
     own(this);
     if (!handle.isClosed) handle.spare = this as Send<unknown>;
+    channel.push(value);
+    if (state === WAITING) handle.unhold();
     return FINISHED;
   }
 

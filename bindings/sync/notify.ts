@@ -106,13 +106,16 @@ class NotifiedFuture extends Waiter<void> implements Notified {
   }
 
   override next(): IteratorResult<Suspend, void> {
-    const { waker } = context;
-    if (waker === null || context.budget <= 0) return super.next();
-    if (!this.#check()) {
+    const { waker, budget } = context;
+    if (waker === null || budget <= 0) return super.next();
+    if (this.servedBy !== NOTHING) {                       // the usual end of a wait; out of the queue already
+      this.servedBy = NOTHING;
+      this.#state = DONE;
+    } else if (!this.#check()) {
       this.waitWith(waker);
       return SUSPENDED;
     }
-    context.budget--;
+    context.budget = budget - 1;
     own(this);
     this.#bell.spare = this;
     return FINISHED;

@@ -46,7 +46,7 @@ export class Permits {
       first.needed -= assigned;
       left -= assigned;
       if (first.needed > 0) return;
-      queue.remove(first);
+      queue.shift();
       first.wakeUp();
     }
     this.available += left;

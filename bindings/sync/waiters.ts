@@ -143,7 +143,12 @@ export class WaiterQueue<W extends Linked> {
   /** Takes out the one that has waited longest. */
   shift(): W | null {
     const { first } = this;
-    if (first !== null) this.remove(first);
+    if (first === null) return null;
+    const after = first.after as W | null;
+    this.first = after;
+    if (after === null) this.last = null;
+    else after.before = first.after = null;
+    first.isLinked = false;
     return first;
   }
 
