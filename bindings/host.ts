@@ -20,6 +20,7 @@ interface TimerHandle {
 /** The part of AsyncLocalStorage that is used here. */
 export interface AsyncContext<S> {
   run<R>(store: S | undefined, fn: () => R): R;
+  enterWith(store: S | undefined): void;
   getStore(): S | undefined;
 }
 interface HostGlobals {

@@ -41,3 +41,32 @@ test("a task does not inherit the context of its spawner; AsyncLocalStorage.bind
   expect(await free).toEqual([undefined, undefined]);
   expect(await bound).toEqual(["request", "request"]);
 });
+
+test.each([
+  ["starts", false],
+  ["goes on", true],
+])("a callback that a generator leaves when it %s belongs to no async task started just before", async (_, isWaiting) => {
+  await using runtime = new Runtime();
+  const go = new Notify();
+  let late: Promise<string> | undefined;
+  function* leaves() {
+    if (isWaiting) yield* go.notified();
+    setTimeout(() => {
+      late = sleep(20).then(
+        () => "slept",
+        () => "cut short with the async task",
+      ) as Promise<string>;
+    });
+    yield* sleep(5);
+  }
+  let generator = isWaiting ? runtime.spawn(leaves) : undefined;
+  await sleep(1);
+  const first = runtime.spawn(async () => {
+    await new Promise(() => {});
+  });
+  go.notifyOne();
+  generator ??= runtime.spawn(leaves);
+  await generator;
+  first.abort(undefined, { detach: true });
+  expect(await late).toBe("slept");
+});

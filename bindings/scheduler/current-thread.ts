@@ -58,8 +58,8 @@ import {
 import { Random } from "../random.ts";
 import { shared } from "../registry.ts";
 import { reportFailures } from "../task/failures.ts";
-import { runInScope, Scope } from "../task/scope.ts";
-import { callHook, isTask, Task, type TaskHooks, type TaskScheduler } from "../task/task.ts";
+import { isInScope, leaveScope, runInScope, Scope } from "../task/scope.ts";
+import { callHook, isFirstPoll, isTask, Task, type TaskHooks, type TaskScheduler } from "../task/task.ts";
 import { Histogram, type HistogramSnapshot } from "./histogram.ts";
 
 export type Lane = "auto" | "microtask" | "macrotask" | "frame" | "manual";
@@ -610,6 +610,7 @@ export class CurrentThread implements TaskScheduler {
           const { i32 } = core;
           i32[((i32[statesWord] as number) >>> 2) + index]! &= ~NOTIFIED;
           if (unit === undefined) continue;                // released meanwhile
+          if (isInScope() && !isFirstPoll(unit)) leaveScope();
           context.enter(unit);
           context.budget = COOP_BUDGET;
           let verdict = unit.run();
@@ -623,6 +624,7 @@ export class CurrentThread implements TaskScheduler {
           if (verdict === UNIT_DONE) units[index] = undefined;   // a finished wait must not live until its slot is used again
           if (this.isClosed) break;
         }
+        if (isInScope()) leaveScope();
         total += polled;
       }
     } finally {

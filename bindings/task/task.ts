@@ -28,7 +28,7 @@ import { AbortHandle, type AbortOptions, type TaskId } from "./abort-handle.ts";
 import { awaitIn, ownFuture, ownWhenRead } from "./await.ts";
 import { addFailure, forgetFailure, reportFailure } from "./failures.ts";
 import { ABORTING, ASYNC, CANCELLED, CLEANING, DISPOSED, DONE, FULFILLED, FUTURE, GENERATOR, KIND, OBSERVED, REJECTED, REMOTE, START } from "./flags.ts";
-import { currentScope, runInScope, Scope } from "./scope.ts";
+import { currentScope, isInScope, leaveScope, Scope, startInScope } from "./scope.ts";
 
 /** How a task ended. */
 export type TaskResult<T> =
@@ -248,15 +248,17 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
       } else {
         scope = new Scope(this, this.scheduler, null);
         this.body = scope;                                 // currentTask().own() finds it there
-        result = runInScope(scope, args === undefined ? fn : () => fn(...args));
+        result = startInScope(scope, args === undefined ? fn : () => fn(...args));
       }
       if (isFuture(result)) {
+        if (isInScope()) leaveScope();
         this.flags |= FUTURE;
         this.body = result;
         this.admit();
         return this.pollFuture();
       }
       if (isGenerator(result)) {
+        if (isInScope()) leaveScope();
         this.flags |= GENERATOR;
         this.body = result;
         this.admit();
@@ -682,6 +684,12 @@ export function generatorWaits(generator: Generator, poller: Waker): string[] {
   context.probe = probe;
   context.task = task;
   return found.map(describeFuture);
+}
+
+/** Whether its next poll is the first one of a task: that one goes to the right async context by itself. */
+export function isFirstPoll(unit: Unit): boolean {
+  const { flags, body } = unit as Task<unknown>;           // undefined in units that are no tasks
+  return body !== undefined && (flags & (KIND | ABORTING)) === START;
 }
 
 class TaskView implements CurrentTask {
