@@ -1,6 +1,7 @@
 // The checks of the build find what they are for.
 import { expect, test } from "vitest";
-import { coreProblems, sections } from "../scripts/build-core.mjs";
+import { unpack } from "../bindings/core.ts";
+import { coreProblems, packed, sections } from "../scripts/build-core.mjs";
 import { run } from "../scripts/lib.mjs";
 
 const HEADER = [0, 97, 115, 109, 1, 0, 0, 0];
@@ -47,4 +48,11 @@ test("a command that takes too long is killed with its children", async () => {
 
 test("a command that does not exist fails", async () => {
   expect((await run("tokiwa-no-such-command", [], { quiet: true })).code).toBe(127);
+});
+
+test("a packed module has all its bytes again, in characters that no string and no page has to escape", () => {
+  const bytes = Uint8Array.from({ length: 1024 }, (_, i) => (i * 7) & 255);
+  const text = packed(bytes);
+  expect(unpack(text)).toEqual(bytes);
+  expect(text).toMatch(/^[#-[\]-~]+$/);
 });
