@@ -343,8 +343,8 @@ export function byRef<T>(inner: Future<T>): Future<T> {
   return new ByRef(inner);
 }
 
-/** Marks guards and permits: what only the one it was handed to can give back. */
-export const HANDED: unique symbol = Symbol("tokiwa.handed");
+/** The property that marks guards and permits, what only the one it was handed to can give back. No symbol: one as the name of a member keeps whole classes in bundles. */
+const HANDED = "isHandedByTokiwa";
 
 /**
  * Gives back what a future has obtained and will hand to nobody, since it was dropped: guards and permits, also in the array of a

@@ -210,7 +210,7 @@ function checkRuntime(runtime: unknown): Runtime {
   if (!(runtime instanceof Runtime)) {
     throw new OptionError(`runtime must be a Runtime of this copy of the package, got ${show(runtime)}`);
   }
-  if (runtime.isShuttingDown || runtime.scheduler.isClosed) throw new ContextError("TOKIWA_NO_RUNTIME", "the runtime has shut down: attach the guest to one that runs");
+  if (runtime.engine.isShuttingDown || runtime.scheduler.isClosed) throw new ContextError("TOKIWA_NO_RUNTIME", "the runtime has shut down: attach the guest to one that runs");
   return runtime;
 }
 

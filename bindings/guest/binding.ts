@@ -403,7 +403,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
   #find(task: number): JoinHandle<number> | undefined {
     const join = this.#joins.get(task);
     if (join !== undefined) return join.task;
-    if (task & SHARED_TASK) return this.#loops === undefined ? undefined : (this.runtime.spawnTask(this.#loops.taskOf(task), [], undefined, undefined) as JoinHandle<number>);
+    if (task & SHARED_TASK) return this.#loops === undefined ? undefined : (this.runtime.engine.spawnTask(this.#loops.taskOf(task), [], undefined, undefined) as JoinHandle<number>);
     return this.#calls.watchFromHost(task) === 1 ? this.#mirror(task, undefined) : undefined;
   }
 
@@ -416,7 +416,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
       future.end(result, this.#traps.get(task));
       this.#traps.delete(task);
     });
-    return this.runtime.spawnTask(future, [], name, undefined) as JoinHandle<number>;
+    return this.runtime.engine.spawnTask(future, [], name, undefined) as JoinHandle<number>;
   }
 
   /** Calls `fn` with the result of a watched task when it has ended. */
@@ -537,7 +537,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
 
   #startStack(fn: StackBody["fn"], args: readonly number[], name: string | undefined): { task: JoinHandle<number>; body: StackBody } {
     const body = new StackBody(this, fn, args);
-    const task = this.runtime.spawnTask(body, [], name, undefined) as JoinHandle<number> & { handle: number };
+    const task = this.runtime.engine.spawnTask(body, [], name, undefined) as JoinHandle<number> & { handle: number };
     body.handle = task.handle;
     if (task.handle >= 0) {
       this.#bodies[task.handle & INDEX_MASK] = body;

@@ -14,7 +14,7 @@
 import { LaggedError, RecvError, SendError, TokiwaError, TryRecvError } from "../errors.ts";
 import { completed, context, type Future, PENDING, proceed, readyWith, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
 import { checkAlike, checkInteger } from "../options.ts";
-import { blockFor } from "./blocking.ts";
+import { blockFor } from "../block-on.ts";
 import { END, type Item, iterate, readable } from "./stream.ts";
 import { isOwn, own, OwnWaits, Waiter, WaiterQueue } from "./waiters.ts";
 import { WeakHandle } from "./weak.ts";

@@ -3,14 +3,14 @@
 // The channel itself is channel.ts; here are the handles to it.
 
 import { SendError, SendTimeoutError, TimeoutError, TrySendError } from "../errors.ts";
-import { type Future, HANDED, Operation, type PENDING, type Waker } from "../future.ts";
+import { type Future, Operation, type PENDING, type Waker } from "../future.ts";
 import { checkDuration, checkInteger } from "../options.ts";
-import { blockFor } from "./blocking.ts";
+import { blockFor } from "../block-on.ts";
 import { Channel, type Handle, Send, Slots } from "./channel.ts";
-import { limitTo } from "./limit.ts";
 import { ChannelReceiver } from "./receiver.ts";
 import { ChannelSender } from "./sender.ts";
 import { writable } from "./stream.ts";
+import { timeout } from "../time/timeout.ts";
 import { isOwn } from "./waiters.ts";
 import { WeakHandle } from "./weak.ts";
 
@@ -50,7 +50,7 @@ export class Permit<T> implements Disposable {
   }
 
   /** @internal */
-  get [HANDED](): true {
+  get isHandedByTokiwa(): true {
     return true;
   }
 
@@ -127,7 +127,7 @@ class SendWithin<T> extends Operation<void> {
   }
 
   poll(waker: Waker): void | typeof PENDING {
-    this.#limited ??= limitTo(this.#ms, this.#send);
+    this.#limited ??= timeout(this.#ms, this.#send);
     try {
       return this.#limited.poll(waker);
     } catch (error) {

@@ -1,9 +1,9 @@
 // Mutex: one at a time, across awaits.
 
 import { TryLockError } from "../errors.ts";
-import { type Future, HANDED, type TaskFn } from "../future.ts";
+import { type Future, type TaskFn } from "../future.ts";
 import { checkFunction } from "../options.ts";
-import { blockFor } from "./blocking.ts";
+import { blockFor } from "../block-on.ts";
 import { Guarded, unlocked } from "./guarded.ts";
 import { hold } from "./held.ts";
 import { Take } from "./permits.ts";
@@ -37,7 +37,7 @@ export class MutexGuard<T> implements Disposable {
   }
 
   /** @internal */
-  get [HANDED](): true {
+  get isHandedByTokiwa(): true {
     return true;
   }
 

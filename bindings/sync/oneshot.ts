@@ -12,7 +12,7 @@
 
 import { RecvError, SendError, TryRecvError } from "../errors.ts";
 import { completed, context, type Future, Operation, PENDING, proceed, readyWith, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
-import { blockFor } from "./blocking.ts";
+import { blockFor } from "../block-on.ts";
 import { handOver, letGo, without } from "./hand-over.ts";
 import { Waiter, WaiterQueue } from "./waiters.ts";
 

@@ -3,7 +3,7 @@
 import { OptionError, TryRecvError } from "../errors.ts";
 import type { Future } from "../future.ts";
 import { checkInteger, show } from "../options.ts";
-import { blockFor } from "./blocking.ts";
+import { blockFor } from "../block-on.ts";
 import { type Channel, Receive, ReceiveMany, type ReceivePool } from "./channel.ts";
 import { iterate, readable } from "./stream.ts";
 import { isOwn } from "./waiters.ts";

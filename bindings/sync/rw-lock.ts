@@ -4,9 +4,9 @@
 // free, so later readers queue behind it and it cannot be starved (permits.ts).
 
 import { TryLockError } from "../errors.ts";
-import { type Future, HANDED } from "../future.ts";
+import { type Future } from "../future.ts";
 import { checkInteger, checkOptions } from "../options.ts";
-import { blockFor } from "./blocking.ts";
+import { blockFor } from "../block-on.ts";
 import { Guarded, unlocked } from "./guarded.ts";
 import { Take } from "./permits.ts";
 import { isOwn } from "./waiters.ts";
@@ -37,7 +37,7 @@ export class RwLockReadGuard<T> implements Disposable {
   }
 
   /** @internal */
-  get [HANDED](): true {
+  get isHandedByTokiwa(): true {
     return true;
   }
 
@@ -92,7 +92,7 @@ export class RwLockWriteGuard<T> implements Disposable {
   }
 
   /** @internal */
-  get [HANDED](): true {
+  get isHandedByTokiwa(): true {
     return true;
   }
 

@@ -1,9 +1,9 @@
 // Semaphore: a fair number of permits.
 
 import { OptionError, TryAcquireError } from "../errors.ts";
-import { type Future, HANDED } from "../future.ts";
+import { type Future } from "../future.ts";
 import { checkInteger, show } from "../options.ts";
-import { blockFor } from "./blocking.ts";
+import { blockFor } from "../block-on.ts";
 import { MAX_PERMITS, Permits, Take } from "./permits.ts";
 import { isOwn } from "./waiters.ts";
 
@@ -61,7 +61,7 @@ export class SemaphorePermit implements Disposable {
   }
 
   /** @internal */
-  get [HANDED](): true {
+  get isHandedByTokiwa(): true {
     return true;
   }
 

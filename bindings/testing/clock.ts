@@ -3,7 +3,7 @@
 import { OptionError, TokiwaError } from "../errors.ts";
 import { type Future, Operation, PENDING, type Waker, yieldToBack } from "../future.ts";
 import { show } from "../options.ts";
-import { currentScheduler } from "../runtime.ts";
+import { currentScheduler } from "../engine.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 
 /**

@@ -3,7 +3,7 @@
 import { JoinError, OptionError } from "../errors.ts";
 import type { TaskFn } from "../future.ts";
 import { show } from "../options.ts";
-import { currentScheduler } from "../runtime.ts";
+import { currentScheduler } from "../engine.ts";
 import { type JoinHandle, Task } from "../task/task.ts";
 import type { Pool } from "../workers/pool.ts";
 import { byDefinition, bySource, isSendable, type Sendable, type SendableFunction } from "../workers/sendable.ts";

@@ -2,7 +2,7 @@
 
 import { OptionError } from "../errors.ts";
 import { show } from "../options.ts";
-import { currentNow } from "../runtime.ts";
+import { currentNow } from "../engine.ts";
 
 /** A moment: milliseconds since the process (or page) started, monotonic, with fractions. */
 export class Instant {

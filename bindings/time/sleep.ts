@@ -8,7 +8,7 @@
 import { ContextError } from "../errors.ts";
 import { context, type Future, Operation, PENDING, proceed, restore, type Suspend, SUSPENDED, FINISHED, type Waker } from "../future.ts";
 import { checkDuration } from "../options.ts";
-import { currentScheduler } from "../runtime.ts";
+import { currentScheduler } from "../engine.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import { WakerProxy } from "../scheduler/proxy.ts";
 import { handOver, letGo } from "../sync/hand-over.ts";

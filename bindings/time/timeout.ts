@@ -4,7 +4,6 @@ import { TimeoutError } from "../errors.ts";
 import { type Awaitable, completed, context, describeFuture, type Future, Operation, PENDING, type Waker } from "../future.ts";
 import { UNLIMITED } from "../limits.ts";
 import { checkDuration } from "../options.ts";
-import { installLimit } from "../sync/limit.ts";
 import { operand } from "../task/promise.ts";
 import { checkInstant, type Instant } from "./instant.ts";
 import { sleep, type Sleep, sleepUntil } from "./sleep.ts";
@@ -77,5 +76,3 @@ export function timeoutAt<T>(deadline: Instant, future: Awaitable<T>): Future<T>
   checkInstant("deadline", deadline);
   return new Timeout(operand("future", future), sleepUntil(deadline));
 }
-
-installLimit(timeout);

@@ -1,0 +1,92 @@
+// blockOn(): runs an engine on this thread until a main is done, parking between timers where the thread may block.
+
+import { currentEngine, deadlock, type Engine, taken } from "./engine.ts";
+import { ContextError, WouldBlockError } from "./errors.ts";
+import { context, type Future, isFuture, type TaskFn } from "./future.ts";
+import { mayBlock } from "./host.ts";
+import { checkFunction } from "./options.ts";
+import { Parker } from "./park.ts";
+import type { CurrentThread } from "./scheduler/current-thread.ts";
+import { Root } from "./scheduler/root.ts";
+import { Lazy } from "./task/lazy.ts";
+import { currentScope } from "./task/scope.ts";
+import { installedThreads } from "./workers/seam.ts";
+
+/** See `Runtime.blockOn()`. */
+export function blockOn<T>(engine: Engine, main: TaskFn<[], T> | Future<T>): T {
+  const { scheduler } = engine;
+  refuseNesting("blockOn()");
+  if (scheduler.isDriving) throw nested("blockOn()");
+  engine.checkOpen();
+  const body = isFuture(main) ? taken(main) : new Lazy(checkFunction("main", main), [], true);
+  const root = new Root(scheduler, body);
+  scheduler.addRoot(root);
+  while (!root.isDone) {
+    scheduler.drive(Infinity, Infinity, root);
+    if (root.isDone || scheduler.isReady) continue;
+    if (!(body instanceof Lazy && body.isAsync) && (waitForThreads(scheduler) || waitForTimer(scheduler))) continue;
+    root.fail(stuck(body, scheduler));
+  }
+  if (!scheduler.isClosed) scheduler.drive(0, 0);        // leaves timers of what still runs armed, and no others
+  if (root.isFailed) throw root.outcome;
+  return root.outcome as T;
+}
+
+/** Waits for an answer of a thread, at most until the next timer. False when nothing is out there, or this thread may not block. */
+function waitForThreads(scheduler: CurrentThread): boolean {
+  const provider = installedThreads();
+  if (scheduler.busyElsewhere === 0 || provider === undefined || !mayBlock || !provider.pump()) return false;
+  if (scheduler.isReady || scheduler.busyElsewhere === 0) return true;
+  provider.park(scheduler.clock.isPaused ? Infinity : Math.max(0, scheduler.nextTick - scheduler.clock.now()));
+  return true;
+}
+
+/** Waits for the next timer. False when there is none, or this thread may not block. */
+function waitForTimer(scheduler: CurrentThread): boolean {
+  if (scheduler.clock.isPaused) return scheduler.jump();
+  const next = scheduler.nextTick;
+  if (next === Infinity || !mayBlock) return false;
+  parker ??= new Parker();
+  const ms = next - scheduler.clock.now();
+  if (ms > 0) parker.park(ms);
+  return true;
+}
+
+function stuck(main: Future<unknown>, scheduler: CurrentThread): Error {
+  const isWaitingForHost = scheduler.hostPending > 0 || scheduler.busyElsewhere > 0;
+  if (isWaitingForHost) {
+    return new WouldBlockError(
+      "blockOn() cannot wait here: what is left to do needs the host's event loop (a promise, a socket, an async function, a thread without shared memory), which cannot run while this thread waits. Use run() and await it; a Wasm guest can wait with JSPI.",
+    );
+  }
+  if (scheduler.nextTick !== Infinity) {
+    return new WouldBlockError(
+      "blockOn() cannot wait here: a timer is pending and this thread may not block (a page, or a service worker). Use run() and await it, call runtime.drive() from your own loop, or use JSPI in a Wasm guest.",
+    );
+  }
+  return deadlock("blockOn()", main, scheduler);
+}
+
+let parker: Parker | undefined;
+
+/**
+ * Runs the current runtime on this thread until `future` is ready.
+ *
+ * @param what the public name of the call, for messages: `blockingLock()`
+ * @throws {ContextError} `TOKIWA_NESTED_RUNTIME` inside a task
+ */
+export function blockFor<T>(what: string, future: Future<T>): T {
+  refuseNesting(what);
+  return blockOn(currentEngine(), future);
+}
+
+function refuseNesting(what: string): void {
+  if (context.unit !== null || currentScope() !== null) throw nested(what);
+}
+
+function nested(what: string): ContextError {
+  return new ContextError(
+    "TOKIWA_NESTED_RUNTIME",
+    `cannot start a runtime from within a runtime: ${what} was called inside a task, and would hold the thread that drives it. Await the future, or use spawnBlocking().`,
+  );
+}
