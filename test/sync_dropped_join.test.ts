@@ -1,6 +1,7 @@
-// A join that is dropped, or fails, when one of its parts has got a lock already: it is given back.
+// A join that is dropped, or fails, when one of its parts has got a lock already: it is given back. So is a lock that is the value of a
+// task nobody can ask any more.
 
-import { future, type Future, join, lazy, mpsc, Mutex, PENDING, run, RwLock, Semaphore, sleep, spawn, timeout, tryJoin, yieldNow } from "tokiwa";
+import { future, type Future, join, JoinSet, lazy, mpsc, Mutex, PENDING, run, RwLock, select, Semaphore, sleep, spawn, timeout, tryJoin, yieldNow } from "tokiwa";
 import { describe, expect, test } from "vitest";
 
 const never = (): Future<never> => future<never>(() => PENDING);
@@ -64,6 +65,76 @@ describe.each(Object.entries(kinds))("%s", (_, make) => {
         handle.abort();
         await handle.result();
       }
+      expect(isFree()).toBe(true);
+    }, paused));
+
+  test.each(["before it ends", "after it has ended", "after a select was lost to something else"])("is given back by a handle that is disposed of %s", (when) =>
+    run(async () => {
+      const { take, isFree } = make();
+      const handle = spawn(function* () {
+        yield* sleep(5);
+        return yield* take();
+      });
+      if (when === "after it has ended") await sleep(10);
+      if (when.startsWith("after a select")) await select({ handle, limit: sleep(1) });
+      expect(isFree()).toBe(!handle.isFinished);
+      handle[Symbol.dispose]();
+      await sleep(10);
+      expect(handle.isFinished).toBe(true);
+      expect(isFree()).toBe(true);
+    }, paused));
+
+  test("is given back by an async task that was detached by its abort", () =>
+    run(async () => {
+      const { take, isFree } = make();
+      let open!: () => void;
+      const gate = new Promise<void>((resolve) => {
+        open = resolve;
+      });
+      const handle = spawn(async () => {
+        const taken = await take();
+        await gate;
+        return taken;
+      });
+      while (isFree()) await yieldNow();
+      handle.abort(undefined, { detach: true });
+      await handle.result();
+      expect(isFree()).toBe(false);
+      open();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      expect(isFree()).toBe(true);
+    }));
+
+  test("stays taken when a handle is disposed of that has given it", () =>
+    run(async () => {
+      const { take, isFree } = make();
+      const handle = spawn(take());
+      const value = await handle;
+      handle[Symbol.dispose]();
+      expect(isFree()).toBe(false);
+      for (const one of [value].flat()) (one as Disposable)[Symbol.dispose]();
+      expect(isFree()).toBe(true);
+    }, paused));
+
+  test.each(["is dropped", "is dropped before they end", "is shut down", "fails in joinAll()", "is dropped in joinAll()", "detaches them"])("is given back by a set of tasks that %s", (how) =>
+    run(async () => {
+      const { take, isFree } = make();
+      const set = new JoinSet<unknown>();
+      set.spawn(function* () {
+        if (how === "is dropped before they end") yield* sleep(5);
+        return yield* take();
+      });
+      if (how !== "is dropped before they end") await sleep(1);
+      if (how === "is shut down") await set.shutdown();
+      else if (how === "detaches them") set.detachAll();
+      else if (how === "fails in joinAll()") {
+        set.spawn(failing());
+        await expect(set.joinAll()).rejects.toThrow("no");
+      } else if (how === "is dropped in joinAll()") {
+        set.spawn(never());
+        await expect(timeout(5, set.joinAll())).rejects.toThrow("deadline");
+      } else set[Symbol.dispose]();
+      await sleep(10);
       expect(isFree()).toBe(true);
     }, paused));
 

@@ -8,7 +8,7 @@
 // A set lives above the runtime, whose spawn() it uses.
 
 import { spawnBlocking } from "../blocking.ts";
-import { completed, type Future, Operation, PENDING, proceed, restore, type TaskFn, type Waker } from "../future.ts";
+import { completed, type Future, giveBack, Operation, PENDING, proceed, restore, type TaskFn, type Waker } from "../future.ts";
 import { spawn } from "../runtime.ts";
 import { Place, Waiter, WaiterQueue } from "../sync/waiters.ts";
 import type { Sendable } from "../workers/sendable.ts";
@@ -170,6 +170,7 @@ abstract class Drain<T, R> extends Operation<R> {
 function abandon(task: Task<unknown>): void {
   task.claim(true);                                        // what it fails with now is a consequence, and not news
   task.abort();
+  task[Symbol.dispose]();
 }
 
 class JoinAll<T> extends Drain<T, T[]> {
@@ -195,6 +196,7 @@ class JoinAll<T> extends Drain<T, T[]> {
 
   override [Symbol.dispose](): void {
     if (this.#values === undefined) return;
+    giveBack(this.#values);
     this.#values = undefined;
     super[Symbol.dispose]();
     this.members.drain(abandon);
@@ -213,6 +215,7 @@ class Shutdown<T> extends Drain<T, void> {
       const joined = this.step(waker);
       if (joined === PENDING) return PENDING;
       if (joined === undefined) return undefined;
+      if (joined.status === "fulfilled") giveBack(joined.value);
     }
   }
 }

@@ -25,3 +25,5 @@ export const DISPOSED = 512;
 export const YIELD_LENT = 1024;
 /** It has yielded and was not resumed yet (task/yield.ts). */
 export const YIELD_TAKEN = 2048;
+/** Its value was given to somebody. */
+export const TAKEN = 4096;

@@ -19,7 +19,7 @@
 // one and every later one, and the task settles when the function ends.
 
 import { JoinError, OptionError, TokiwaError, withoutFrames } from "../errors.ts";
-import { context, describeFuture, type Future, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, type Reactor, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker, wakeSafely } from "../future.ts";
+import { context, describeFuture, type Future, giveBack, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, type Reactor, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker, wakeSafely } from "../future.ts";
 import { reportUnhandled } from "../host.ts";
 import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING } from "../limits.ts";
 import { checkBoolean, checkOptions, show } from "../options.ts";
@@ -27,7 +27,7 @@ import { shared } from "../registry.ts";
 import { AbortHandle, type AbortOptions, type TaskId } from "./abort-handle.ts";
 import { awaitIn, ownFuture, ownWhenRead } from "./await.ts";
 import { addFailure, forgetFailure, reportFailure } from "./failures.ts";
-import { ABORTING, ASYNC, CANCELLED, CLEANING, DISPOSED, DONE, FULFILLED, FUTURE, GENERATOR, KIND, OBSERVED, REJECTED, REMOTE, START } from "./flags.ts";
+import { ABORTING, ASYNC, CANCELLED, CLEANING, DISPOSED, DONE, FULFILLED, FUTURE, GENERATOR, KIND, OBSERVED, REJECTED, REMOTE, START, TAKEN } from "./flags.ts";
 import { currentScope, isInScope, leaveScope, Scope, startInScope } from "./scope.ts";
 
 /** How a task ended. */
@@ -296,7 +296,10 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   private promiseSettled(status: number, value: unknown): void {
     const scope = this.body as Scope | null;
     scope?.end();
-    if ((this.flags & KIND) === DONE) return;              // detached by abort, or forced at shutdown
+    if ((this.flags & KIND) === DONE) {                    // detached by abort, or forced at shutdown
+      if (status === FULFILLED) giveBack(value);
+      return;
+    }
     this.scheduler.hostPending--;
     if (status === REJECTED && scope?.isCancelled && value === scope.reason) this.settle(CANCELLED, value, false);
     else this.settle(status, value, false);
@@ -316,6 +319,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     this.scheduler.ended(this as Task<unknown>, isRunning);
     this.handle = -1;
     if (waiters !== undefined) wakeAll(waiters);
+    else if ((flags & (DISPOSED | FULFILLED)) === (DISPOSED | FULFILLED)) giveBack(value);
     if (status === REJECTED && (flags & OBSERVED) === 0) this.unobserved(value);
     return UNIT_DONE;
   }
@@ -518,7 +522,10 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   outcome(waker: Waker): unknown {
     if ((this.flags & OBSERVED) === 0) this.observe();
     const flags = this.flags;
-    if ((flags & FULFILLED) !== 0) return this.slot;
+    if ((flags & FULFILLED) !== 0) {
+      this.flags = flags | TAKEN;
+      return this.slot;
+    }
     if ((flags & KIND) === DONE) throw this.slot;
     this.slot = addWaiter(this.slot as Waiters, waker);
     return PENDING;
@@ -528,7 +535,10 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   ending(waker: Waker): TaskResult<T> | typeof PENDING {
     if ((this.flags & OBSERVED) === 0) this.observe();
     const flags = this.flags;
-    if ((flags & FULFILLED) !== 0) return { status: "fulfilled", value: this.slot as T };
+    if ((flags & FULFILLED) !== 0) {
+      this.flags = flags | TAKEN;
+      return { status: "fulfilled", value: this.slot as T };
+    }
     if ((flags & CANCELLED) !== 0) return { status: "cancelled", reason: this.slot as JoinError };
     if ((flags & REJECTED) !== 0) return { status: "rejected", reason: this.slot };
     this.slot = addWaiter(this.slot as Waiters, waker);
@@ -580,9 +590,11 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     throw error;
   }
 
-  /** Detaches the task: nobody will ask for its result. */
+  /** Detaches the task: nobody will ask for its result. A lock that is its value, and that nobody has taken, is given back. */
   override [Symbol.dispose](): void {
-    this.flags |= DISPOSED;
+    const flags = this.flags;
+    this.flags = flags | DISPOSED;
+    if ((flags & (FULFILLED | TAKEN | DISPOSED)) === FULFILLED) giveBack(this.slot);
     if ((this.flags & (OBSERVED | REJECTED)) === REJECTED) reportFailure(this.id);
   }
 
