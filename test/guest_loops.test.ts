@@ -175,6 +175,13 @@ describe("with pthreads", () => {
     expect(call.counter_get!()).toBe(1 + 50 + 7000);
   });
 
+  test("of two threads that join a task one has its result, and the other is told", async () => {
+    call.loop_start!(loop, 1);
+    call.rivals_start!(call.sleeper_on!(loop, 50));
+    await until(() => call.joined_get!(0) !== 0 && call.joined_get!(1) !== 0);
+    expect([call.joined_get!(0), call.joined_get!(1)].sort()).toEqual([100 + 1, 100 + ESTALE].sort());
+  });
+
   test("what belongs to the main thread is not to be had in a loop", async () => {
     call.loop_start!(loop, 1);
     expect(await guest.task(call.foreign_on!(loop))).toBe(1000 + 2 * ENOSYS);

@@ -1,8 +1,8 @@
 // When the guest's memory gets back what its loops have taken: once the guest is detached and the last thread is out.
 //
-// A thread is inside during each of its calls, and as long as it runs a loop. Whoever comes in counts first and looks then; whoever shuts
-// looks for those inside after that. So either it is seen, or it sees that the door is shut. The root alone is never given back: it is
-// what a thread that comes too late looks at.
+// A thread is inside during each of its calls, and as long as it runs a loop. Whoever comes in counts itself first and looks at the door then;
+// whoever goes out looks at the door first, and for others inside after that. So who came in before it was shut is counted, and who
+// came later sees it, and touches nothing but the root, which alone is never given back.
 
 import { addWord, loadWord, notifyAll, replaceWord, storeWord } from "../sync";
 import { free, isKnown, loop, root } from "./here";
@@ -26,7 +26,8 @@ export function comeIn(): bool {
 
 export function goOut(): void {
   if (loop != 0 || addWord(root + ROOT_INSIDE, -1) != 1) return;
-  if (loadWord(root + ROOT_STATE) == SHUT && replaceWord(root + ROOT_STATE, SHUT, EMPTIED)) giveAllBack();
+  if (loadWord(root + ROOT_STATE) != SHUT || loadWord(root + ROOT_INSIDE) != 0) return;   // somebody may have come in, and shut it, since
+  if (replaceWord(root + ROOT_STATE, SHUT, EMPTIED)) giveAllBack();
 }
 
 /** Every call fails from now on, every thread leaves its loop, every thread that waits goes on. */

@@ -6,13 +6,14 @@
 //   COMPLETE   the runner, once; the result is there before
 //   CANCELLED  whoever aborts
 //   JOINABLE   at the start; whoever takes the result, or detaches, clears it, and the slot goes back
-//   WAITING    the joiner, after it has written TASK_WAITER; it clears it first to write another. Each time it is set the bits of
-//              WAITS change too, so that the runner, which takes waiter and word together, never takes an older one
+//   LISTING    a joiner, while it writes TASK_WAITER: one at a time, and the slot does not go back meanwhile
+//   WAITING    the joiner instead, when it has. Each time it is set the bits of WAITS change too, so that the runner, which takes
+//              waiter and word together, never takes an older one
 //   BLOCKER    a thread that waits in tk_block_on(): never queued, woken by notify on the state word itself
 // Every change is one compare-and-swap of the whole word, generation included: a stale handle changes nothing.
 
 import { loadWord, storeWord } from "../sync";
-import { allocateCleared, lock, root, unlock } from "./here";
+import { allocateCleared, linger, lock, root, unlock } from "./here";
 import { CHUNK_SHIFT, CHUNK_TASKS, CHUNKS, NIL, SLAB_FREE, SLAB_FRESH, SLAB_LOCK, TASK_ARG, TASK_BYTES, TASK_FN, TASK_LOOP, TASK_NEXT, TASK_STATE, TASK_WAITER, TASKS_MAX } from "./layout";
 
 /** In handles and timer ids, so that they are never those of the main thread's own loop. */
@@ -30,6 +31,7 @@ export const BLOCKER: u32 = 32;
 export const WAITING: u32 = 64;
 export const WAITS: u32 = 0xff80;
 export const ONE_WAIT: u32 = 0x80;
+export const LISTING: u32 = 0x80000000;
 
 export function taskPtr(index: u32): usize {
   return <usize>load<u32>(root + CHUNKS + (index >>> CHUNK_SHIFT) * 4) + (index & (CHUNK_TASKS - 1)) * TASK_BYTES;
@@ -85,6 +87,7 @@ function takeFresh(): i32 {
 /** Whoever has made the word COMPLETE without JOINABLE gives the slot back. */
 export function giveTask(index: u32): void {
   const at = taskPtr(index);
+  for (let rounds = 0; loadWord(at + TASK_STATE) & LISTING; rounds++) linger(rounds);
   storeWord(at + TASK_STATE, ((loadWord(at + TASK_STATE) + (1 << GENERATION_SHIFT)) & GENERATION_MASK) | COMPLETE);
   lock(root + SLAB_LOCK);
   store<u32>(at + TASK_NEXT, load<u32>(root + SLAB_FREE));

@@ -1,10 +1,10 @@
 // What may happen to a task: it is queued, woken, aborted, joined, and ends. The bits of its state word: slab.ts.
 
 import { addWord, loadWord, notifyAll, notifyWord, replaceWord, storeWord } from "../sync";
-import { lock, loop, ring, root, unlock } from "./here";
+import { linger, lock, loop, ring, root, unlock } from "./here";
 import { BOX, BOX_CAPACITY, BOX_HEAD, BOX_LOCK, BOX_OVERFLOW, BOX_SIGNAL, BOX_TAIL, EDEADLK, ESTALE, LOOP_EPOCH, LOOP_LIVE, LOOP_SLEEPERS, NIL, PENDING, READY, TASK_LOOP, TASK_RESULT, TASK_STATE, TASK_WAITER } from "./layout";
 import { append, inject } from "./queue";
-import { BLOCKER, CANCELLED, COMPLETE, find, giveTask, handleOf, INDEX_MASK, isCurrent, JOINABLE, NOTIFIED, ONE_WAIT, plain, RUNNING, SHARED, takeTask, taskPtr, WAITING, WAITS } from "./slab";
+import { BLOCKER, CANCELLED, COMPLETE, find, giveTask, handleOf, INDEX_MASK, isCurrent, JOINABLE, LISTING, NOTIFIED, ONE_WAIT, plain, RUNNING, SHARED, takeTask, taskPtr, WAITING, WAITS } from "./slab";
 
 // ---- queueing
 
@@ -146,10 +146,12 @@ export function resultOfJoin(): i32 {
   return lastResult;
 }
 
+/** `waiter` is woken when it ends. Who waited before is woken now: it may ask again. */
 export function join(task: i32, waiter: i32): i32 {
   const at = find(task);
   if (at == 0) return ESTALE;
   if (task == waiter) return EDEADLK;
+  let rounds = 0;
   while (true) {
     const state = loadWord(at + TASK_STATE);
     if (!isCurrent(state, task) || !(state & JOINABLE)) return ESTALE;
@@ -160,13 +162,26 @@ export function join(task: i32, waiter: i32): i32 {
       giveTask(<u32>task & INDEX_MASK);
       return READY;
     }
-    if (state & WAITING) {
-      if (<i32>loadWord(at + TASK_WAITER) == waiter && loadWord(at + TASK_STATE) == state) return PENDING;
-      replaceWord(at + TASK_STATE, state, state & ~WAITING);
-      continue;
+    if (state & LISTING) linger(rounds++);
+    else {
+      const before = state & WAITING ? <i32>loadWord(at + TASK_WAITER) : NIL;
+      if (before == waiter && loadWord(at + TASK_STATE) == state) return PENDING;
+      if (!replaceWord(at + TASK_STATE, state, (state & ~WAITING) | LISTING)) continue;
+      const isListed = list(at, waiter);
+      if (before != NIL) wake(before);
+      if (isListed) return PENDING;
     }
-    storeWord(at + TASK_WAITER, waiter);
-    if (replaceWord(at + TASK_STATE, state, (state & ~WAITS) | ((state + ONE_WAIT) & WAITS) | WAITING)) return PENDING;
+  }
+}
+
+/** LISTING is this thread's. @returns false: it has ended meanwhile */
+function list(at: usize, waiter: i32): bool {
+  storeWord(at + TASK_WAITER, waiter);
+  while (true) {
+    const state = loadWord(at + TASK_STATE);
+    const hasEnded = (state & COMPLETE) != 0;
+    const next = hasEnded ? state & ~LISTING : (state & ~(WAITS | LISTING)) | ((state + ONE_WAIT) & WAITS) | WAITING;
+    if (replaceWord(at + TASK_STATE, state, next)) return !hasEnded;
   }
 }
 

@@ -21,6 +21,8 @@ export interface Program {
   /** Prepares the memory once, through an instance that does not suspend; each execution starts with this state. */
   setup(exports: Record<string, (...args: number[]) => number>, words: Int32Array): void;
   readonly threads: Readonly<Record<string, Thread>>;
+  /** What the module imports beside the model's, of the thread `name`; undefined: of the instance for setup(). */
+  imports?(name: string | undefined): WebAssembly.Imports;
   /** Tells the instance of a thread who it is, for modules that keep that in a global. It must touch no shared word. */
   join?(exports: Record<string, (...args: number[]) => number>, name: string): void;
   /** Forgets what the threads wrote in JavaScript. Before each execution. */
@@ -94,6 +96,7 @@ export class Explorer {
     const plain = new WebAssembly.Instance(module, {
       env: { memory: this.#memory },
       model: { point: nothing, relax: nothing, wait: nothing, notify: nothing },
+      ...program.imports?.(undefined),
     });
     program.setup(plain.exports as Record<string, (...args: number[]) => number>, this.#words);
     this.#start = this.#words.slice();
@@ -104,7 +107,7 @@ export class Explorer {
       model: { point: suspend("point"), relax: suspend("relax"), wait: suspend("wait"), notify: (address: number, all: number) => this.#notify(address, all !== 0) },
     };
     const callsOf = (name: string): [string, Calls] => {
-      const { exports } = new WebAssembly.Instance(module, imports);
+      const { exports } = new WebAssembly.Instance(module, { ...imports, ...program.imports?.(name) });
       program.join?.(exports as Record<string, (...args: number[]) => number>, name);
       const functions = Object.entries(exports).filter(([, value]) => typeof value === "function");
       return [name, Object.fromEntries(functions.map(([key, value]) => [key, jspi.promising(value)]))];

@@ -388,5 +388,16 @@ EXPORT void churn_start(int32_t rounds, uint32_t seed) {
     pthread_detach(thread);
   }
 }
+
+/* ---- two pthreads that join the same task: one has it, the other is told */
+static _Atomic int32_t joined_state[2];
+static _Atomic tk_task joined_task;
+EXPORT int32_t joined_get(int32_t which) { return joined_state[which]; }
+static void *rival(void *which) { joined_state[(intptr_t)which] = 100 + tk_join(joined_task, 0); return 0; }
+EXPORT void rivals_start(tk_task task) {
+  joined_task = task;
+  joined_state[0] = joined_state[1] = 0;
+  for (intptr_t i = 0; i < 2; i++) { pthread_t t; pthread_create(&t, 0, rival, (void *)i); pthread_detach(t); }
+}
 EXPORT void waiter_start(tk_loop loop) { pthread_t t; pthread_create(&t, 0, waiter, (void *)(uintptr_t)loop); pthread_detach(t); }
 #endif
