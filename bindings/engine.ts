@@ -8,7 +8,7 @@
 // asks for it: so what it can do besides is in no bundle that does not name it.
 
 import { ContextError, DeadlockError, JoinError, OptionError } from "./errors.ts";
-import { context, describeFuture, type Future, isFuture, isThenable, type TaskFn } from "./future.ts";
+import { context, describeFuture, type Future, isFuture, isHostPromise, isThenable, type TaskFn, whenSettled } from "./future.ts";
 import { hasAsyncContext, isPage, monotonicNow, onLoopDry, startTimer, stopTimer } from "./host.ts";
 import { checkDuration, checkFunction, checkInteger, checkOneOf, checkOptions, show } from "./options.ts";
 import { shared } from "./registry.ts";
@@ -20,6 +20,8 @@ import { currentScope } from "./task/scope.ts";
 import { callOf, isTask, type JoinHandle, Task, type TaskMeta } from "./task/task.ts";
 import { installedThreads, requireThreads, type RuntimeThreads, type ThreadOptions } from "./workers/seam.ts";
 import type { ResourceLimits } from "./workers/start.ts";
+
+const ignore = (): void => {};
 
 export type Flavor = "current-thread" | "multi-thread";
 
@@ -118,7 +120,7 @@ export class Engine {
     if (typeof body === "function") task = new Task(scheduler, callOf(body, args));
     else if (isFuture(body)) task = new Task(scheduler, taken(body)).ofFuture();
     else if (isThenable(body)) {
-      if (body instanceof Promise) body.catch(() => {});   // from here on a rejection is the task's, also before its first poll
+      if (isHostPromise(body)) whenSettled(body, ignore, ignore);   // from here on a rejection is the task's, also before its first poll
       task = new Task(scheduler, fromPromise(body)).ofFuture();
     } else if (installedThreads()?.isSendable(body) === true) return this.#spawnSendable(body, args, name, signal);
     else throw new OptionError(`spawn() takes a function, a future or a promise, got ${show(body)}`);

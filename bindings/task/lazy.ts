@@ -22,6 +22,7 @@ import {
   SUSPENDED,
   type TaskFn,
   type Waker,
+  whenSettled,
 } from "../future.ts";
 import { JoinError, TokiwaError } from "../errors.ts";
 import { checkFunction, show } from "../options.ts";
@@ -119,7 +120,8 @@ export class Lazy<T> extends Operation<T> {
       this.#waker = waker;
       this.#reactor = scope.scheduler;
       this.#reactor.hostPending++;
-      result.then(
+      whenSettled(
+        result,
         (value) => this.#settled(VALUE, value),
         (error: unknown) => this.#settled(ERROR, error),
       );

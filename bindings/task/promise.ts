@@ -1,6 +1,6 @@
 // Promises and events of the host as futures.
 
-import { type Awaitable, completed, context, type Future, isFuture, isThenable, Operation, PENDING, type Reactor, type Waker } from "../future.ts";
+import { type Awaitable, completed, context, type Future, isFuture, isThenable, Operation, PENDING, type Reactor, type Waker, whenSettled } from "../future.ts";
 import { OptionError } from "../errors.ts";
 import { show } from "../options.ts";
 
@@ -68,7 +68,8 @@ class PromiseFuture<T> extends HostFuture<T> {
   }
 
   protected start(): void {
-    this.#promise.then(
+    whenSettled(
+      this.#promise,
       (value) => this.settle(true, value),
       (error: unknown) => this.settle(false, error),
     );

@@ -19,7 +19,7 @@
 // one and every later one, and the task settles when the function ends.
 
 import { JoinError, OptionError, TokiwaError, withoutFrames } from "../errors.ts";
-import { context, describeFuture, type Future, giveBack, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, type Reactor, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker, wakeSafely } from "../future.ts";
+import { context, describeFuture, type Future, giveBack, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, type Reactor, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker, wakeSafely, whenSettled } from "../future.ts";
 import { reportUnhandled } from "../host.ts";
 import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING } from "../limits.ts";
 import { checkBoolean, checkOptions, show } from "../options.ts";
@@ -268,7 +268,8 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
         this.flags |= ASYNC;
         this.admit();
         this.scheduler.hostPending++;
-        result.then(
+        whenSettled(
+          result,
           (value) => this.promiseSettled(FULFILLED, value),
           (error: unknown) => this.promiseSettled(REJECTED, error),
         );
