@@ -127,8 +127,8 @@ export type Selected<B> = {
 export interface SelectOptions {
   /** Look at the branches in the order written instead of starting at a random one. Default false. */
   biased?: boolean;
-  /** Returns a number from 0 up to 1 that picks the branch to begin with; default: the runtime's seeded choice. */
-  random?: () => number;
+  /** Returns a number from 0 up to 1 that picks the branch to begin with; default, and with `true`: the runtime's seeded choice. `false` is `biased`. */
+  random?: boolean | (() => number);
 }
 
 let choices: Random | undefined;
@@ -144,8 +144,8 @@ class Select<B> extends Operation<Selected<B>> {
     super();
     this.#names = names;
     this.#branches = branches;
-    this.#isBiased = options.biased ?? false;
-    this.#random = options.random;
+    this.#isBiased = options.biased ?? options.random === false;
+    this.#random = typeof options.random === "function" ? options.random : undefined;
   }
 
   #start(): number {
@@ -205,7 +205,7 @@ export function select<B extends Record<string, Awaitable<unknown> | null | unde
   if (typeof branches !== "object" || branches === null) throw new OptionError(`branches must be an object of futures, got ${show(branches)}`);
   const chosen = checkOptions<SelectOptions>("options", options);
   if (chosen.biased !== undefined) checkBoolean("biased", chosen.biased);
-  if (chosen.random !== undefined) checkFunction("random", chosen.random);
+  if (chosen.random !== undefined && typeof chosen.random !== "boolean") checkFunction("random", chosen.random);
   const names = Object.keys(branches).filter((name) => branches[name] !== undefined && branches[name] !== null);
   if (names.length === 0) throw new OptionError("select() needs at least one branch that is not disabled");
   return new Select<B>(names, names.map((name) => operand(`branch ${name}`, branches[name] as Awaitable<unknown>)), chosen);

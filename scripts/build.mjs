@@ -1,7 +1,7 @@
 // Builds the package: the core, one ESM bundle per entry (common parts in chunk-*.js), declarations, and the
 // two published .wasm files. `--no-types` leaves the declarations out (quicker while developing).
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { build as esbuild } from "esbuild";
 import { buildCore } from "./build-core.mjs";
 import { entries } from "./entries.mjs";
@@ -72,10 +72,22 @@ function withLoops(contents) {
   return Buffer.from(contents.toString().replace(mark, readFileSync(at("build/guest-loops.wasm")).toString("base64")));
 }
 
+const HOST_TYPES = "bindings/host-types";
+
+/** A declaration file with what its names need: types a host may lack (bindings/host-types.ts), and `Symbol.dispose`. */
+function withHostTypes(file, text) {
+  if (file.startsWith(HOST_TYPES)) return text;
+  const names = ["Worker", "MessagePort", "Transferable", "BufferSource", "WebAssembly"].filter((name) => new RegExp(`(?<![\\w."'-])${name}(?![\\w"'-])`).test(text.replace(/^ *\*.*$/gm, "")));
+  const from = relative(dirname(file), HOST_TYPES).split(sep).join("/");
+  const imported = names.length === 0 ? "" : `import type { ${names.join(", ")} } from "${from.startsWith(".") ? from : `./${from}`}.js";\n`;
+  const lib = /\b(Async)?Disposable\b|\b(asyncDispose|dispose)\]/.test(text) ? `/// <reference lib="esnext.disposable" />\n` : "";
+  return lib + imported + text;
+}
+
 /** Declarations of what the entries reach. Their import paths end in .js: consumers do not allow .ts there. */
 async function declarations() {
   const config = at("build/tsconfig.types.json");
-  const files = entries().map(({ source }) => `../bindings/${source}`);
+  const files = [...entries().map(({ source }) => `../bindings/${source}`), `../${HOST_TYPES}.ts`];
   put(
     config,
     JSON.stringify({
@@ -89,7 +101,7 @@ async function declarations() {
   if (code !== 0) throw new Error(`declarations (tsc):\n${output}`);
   return filesBelow(at("build/types")).map((file) => ({
     path: join("types", file),
-    contents: readFileSync(at("build/types", file), "utf8").replace(/((?:from|import|import\()\s*["'])(\.{1,2}\/[^"']+)\.ts(["'])/g, "$1$2.js$3"),
+    contents: withHostTypes(file, readFileSync(at("build/types", file), "utf8").replace(/((?:from|import|import\()\s*["'])(\.{1,2}\/[^"']+)\.ts(["'])/g, "$1$2.js$3")),
   }));
 }
 

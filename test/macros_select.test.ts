@@ -63,6 +63,8 @@ describe("order", () => {
     expect((yield* select(branches(), { random: () => 0 })).name).toBe("a");
     expect((yield* select(branches(), { random: () => 0.5 })).name).toBe("b");
     expect((yield* select(branches(), { random: () => 0.999 })).name).toBe("c");
+    expect((yield* select(branches(), { random: false })).name).toBe("a");
+    expect(["a", "b", "c"]).toContain((yield* select(branches(), { random: true })).name);
     for (const wild of [1, 5, -3, NaN, Infinity]) expect(["a", "b", "c"]).toContain((yield* select(branches(), { random: () => wild })).name);
   }));
 

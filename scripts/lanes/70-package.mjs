@@ -39,10 +39,19 @@ console.log("answer", answer);
   );
   writeFileSync(
     join(folder, "tsconfig.json"),
-    `${JSON.stringify({ compilerOptions: { target: "es2022", module: "nodenext", lib: ["es2022", "esnext.disposable", "dom"], types: [], strict: true, noEmit: true, skipLibCheck: false }, files: ["main.ts"] })}\n`,
+    `${JSON.stringify({ compilerOptions: { target: "es2022", module: "nodenext", lib: ["es2022", "dom"], types: [], typeRoots: [at("node_modules/@types")], strict: true, exactOptionalPropertyTypes: true, noEmit: true, skipLibCheck: false } })}\n`,
   );
+  writeFileSync(join(folder, "api.ts"), readFileSync(at("test/types/api.ts")));
   writeFileSync(join(folder, "all.ts"), `${imports.join("\n")}\nexport default ${used};\n`);
 }
+
+/** Projects that check libraries too: a page without `esnext.disposable`, a worker, Node without "dom"; each way to resolve. */
+const CONSUMERS = [
+  [["main.ts", "all.ts"], {}],
+  [["all.ts"], { module: "node16", lib: ["es2022", "webworker"] }],
+  [["all.ts"], { module: "esnext", moduleResolution: "bundler", lib: ["es2022"], types: ["node"] }],
+  [["api.ts"], { lib: ["esnext", "dom"], types: ["node"] }],
+];
 
 const checks = {
   "package.json exports what exists": async () => exportProblems().join("\n"),
@@ -63,10 +72,11 @@ const checks = {
   "every entry loads in Node": (_, folder) => expectOutput(node([join(folder, "all.mjs")], { cwd: folder, quiet: true }), /^exports( [1-9]\d*)+$/m),
 
   "declarations satisfy a strict consumer": async (_, folder) => {
-    for (const file of ["main.ts", "all.ts"]) {
-      writeFileSync(join(folder, "tsconfig.json"), readFileSync(join(folder, "tsconfig.json"), "utf8").replace(/"files":\[[^\]]*\]/, `"files":["${file}"]`));
-      const { code, output } = await node([tool("typescript/bin/tsc"), "-p", folder], { quiet: true });
-      if (code !== 0) return output;
+    const project = join(folder, "project.json");
+    for (const [files, compilerOptions] of CONSUMERS) {
+      writeFileSync(project, `${JSON.stringify({ extends: "./tsconfig.json", compilerOptions, files })}\n`);
+      const { code, output } = await node([tool("typescript/bin/tsc"), "-p", project], { quiet: true });
+      if (code !== 0) return `${JSON.stringify([files, compilerOptions])}:\n${output}`;
     }
     return "";
   },
