@@ -40,7 +40,7 @@ interface Watched {
 class World {
   root = 0;
   loop = 0;
-  words = new Int32Array(0);
+  words: Int32Array = new Int32Array(0);
   time = 0;
   /** By the argument of the task. */
   tasks = new Map<number, Watched>();
@@ -126,7 +126,7 @@ function scene({ polls, prepare, threads, check }: Scene): Program {
     if (task.isInside) world.problem ??= `task ${arg} was polled by two threads at once`;
     task.isInside = true;
     task.polls++;
-    const done = (result: number): number => {
+    const note = (result: number): number => {
       task.isInside = false;
       if (self < 0 || (result !== PENDING && result !== YIELD)) {
         task.hasEnded = true;
@@ -135,7 +135,7 @@ function scene({ polls, prepare, threads, check }: Scene): Program {
       return result;
     };
     const result = poll(world, tables.get(name)!, self);
-    return typeof result === "number" ? done(result) : result.then(done);
+    return typeof result === "number" ? note(result) : result.then(note);
   };
   const fillTable = (exports: Exports, name: string | undefined): void => {
     const table = exports["table"] as unknown as WebAssembly.Table;
