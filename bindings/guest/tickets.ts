@@ -4,6 +4,7 @@
 // The first instance has the count. The others ask through a port that each thread is given by whoever started it, so
 // that the question goes up to the first; what a thread held is given back when it ends, however it ended.
 
+import { receive } from "../host.ts";
 import type { ThreadTickets } from "./seam.ts";
 
 type Message = "take" | boolean | { readonly give: number };
@@ -28,7 +29,7 @@ export function openDesk(tickets: ThreadTickets): TicketDesk {
   const { port1, port2 } = new MessageChannel();
   let held = 1;
   let isClosed = false;
-  port1.onmessage = async ({ data }: MessageEvent<Message>) => {
+  receive<Message>(port1, async (data) => {
     if (data === "take") {
       const isGranted = await tickets.take();
       if (isGranted && isClosed) tickets.give(1);
@@ -38,7 +39,7 @@ export function openDesk(tickets: ThreadTickets): TicketDesk {
       held -= data.give;
       tickets.give(data.give);
     }
-  };
+  });
   (port1 as { unref?: () => void }).unref?.();
   return {
     port: port2,
@@ -54,7 +55,7 @@ export function openDesk(tickets: ThreadTickets): TicketDesk {
 /** In the thread: asks whoever started it. Answers come in the order of questions. */
 export function remoteTickets(port: MessagePort): ThreadTickets {
   const waiting: ((isGranted: boolean) => void)[] = [];
-  port.onmessage = ({ data }: MessageEvent<boolean>) => waiting.shift()?.(data);
+  receive<boolean>(port, (isGranted) => waiting.shift()?.(isGranted));
   return {
     take: () =>
       new Promise((resolve) => {

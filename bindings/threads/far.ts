@@ -6,6 +6,7 @@
 
 import { TokiwaError } from "../errors.ts";
 import { type Future, isFuture, Operation, PENDING, proceed, restore, type Waker } from "../future.ts";
+import { receive } from "../host.ts";
 import { spawn } from "../runtime.ts";
 import type { JoinHandle } from "../task/task.ts";
 import { family } from "../workers/family.ts";
@@ -111,7 +112,7 @@ export function connect(far: Far, client = new Client()): MessagePort {
     for (const handle of running.values()) handle.abort();
     client.end();
   };
-  port1.onmessage = ({ data }: MessageEvent<Request>) => {
+  receive<Request>(port1, (data) => {
     if ("cancel" in data) {
       running.get(data.cancel)?.abort();
       return;
@@ -139,7 +140,7 @@ export function connect(far: Far, client = new Client()): MessagePort {
     } catch (error) {
       if (id !== 0) answer({ id, error: packError(error) });
     }
-  };
+  });
   port1.addEventListener("close", end);
   return port2;
 }
@@ -149,11 +150,11 @@ export function remote(port: MessagePort): Far {
   const calls = new Map<number, (response: Response) => void>();
   let last = 0;
   if (family.lifeLock !== undefined) port.postMessage({ id: 0, op: LIFE, args: [family.lifeLock] });
-  port.onmessage = ({ data }: MessageEvent<Response>) => {
+  receive<Response>(port, (data) => {
     const settle = calls.get(data.id);
     calls.delete(data.id);
     settle?.(data);
-  };
+  });
   return {
     home: undefined,
     ask: (op, args, map, late) => new Call(port, calls, () => ++last, op, args, map as (value: unknown) => never, late as ((value: unknown) => void) | undefined),

@@ -9,7 +9,7 @@
 
 import type { Job, JobPlace } from "./job.ts";
 import { JobTable } from "./job-table.ts";
-import { type HostTimer, monotonicNow, startTimer, stopTimer, unrefTimer } from "../host.ts";
+import { type HostTimer, monotonicNow, receive, startTimer, stopTimer, unrefTimer } from "../host.ts";
 import type { PackedError } from "./errors-wire.ts";
 import { buryMember, familyTable, newMember } from "./family.ts";
 import { getParentWord, noteReceived } from "./parking.ts";
@@ -123,8 +123,7 @@ export class Link implements JobPlace {
     );
     this.#thread = worker;
     this.#origin = origin;
-    worker.port.onmessage = (event: MessageEvent<ToParent>) => this.receive(event.data);
-    worker.port.onmessageerror = () => this.died(new Error("a message of the worker could not be read"));
+    receive<ToParent>(worker.port, (message) => this.receive(message), () => this.died(new Error("a message of the worker could not be read")));
     (worker.port as { unref?: () => void }).unref?.();
     worker.setRef(pool.outstanding > 0);
     this.#startTimer = startTimer(() => {

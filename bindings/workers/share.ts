@@ -42,6 +42,11 @@ export interface ShareState {
   readonly slotBits: number;
 }
 
+// What a thread knows of a record of its own.
+const UNSEEN = 0;
+const IS_FREE = 1;
+const IN_USE = 2;
+
 const BASE = 1024;
 const PAGE = 65536;
 
@@ -72,7 +77,10 @@ export class Share implements Cells {
   readonly scratch: number;
   readonly #records: number;
   readonly #free: number[] = [];
-  readonly #isFree: Uint8Array;
+  /** Slots from here on have never been looked at: to look at all of them takes a thread that starts several milliseconds. */
+  #fresh = 0;
+  /** UNSEEN, IS_FREE or IN_USE, for each slot. */
+  readonly #slots: Uint8Array;
 
   constructor({ memory, threads, slotBits }: ShareState, thread: number) {
     const { buffer } = memory;
@@ -85,17 +93,13 @@ export class Share implements Cells {
     this.calls.join(BASE, threads, slotBits, thread, mayBlock ? 1 : 0);
     this.#records = this.calls.recordAt(0);
     this.scratch = this.calls.scratchAt(thread) >> 2;
-    this.#isFree = new Uint8Array(1 << slotBits);
+    this.#slots = new Uint8Array(1 << slotBits);
   }
 
   /** This thread takes part from now on. Records that a dead one before it has left in others' hands come back later. */
   begin(): void {
     this.i32[(this.calls.stateAt(this.thread) + THREAD_DONE) >> 2] = 0;
     this.calls.begin();
-    for (let slot = (1 << this.slotBits) - 1; slot >= 0; slot--) {
-      const record = (this.thread << this.slotBits) | slot;
-      if (this.stateOf(record) === FREE) this.release(record);
-    }
   }
 
   at(record: number): number {
@@ -133,18 +137,30 @@ export class Share implements Cells {
 
   // ---- own records
 
+  /** Whether one is free, as far as is known: fill() finds out. */
   get hasFree(): boolean {
-    return this.#free.length > 0;
+    return this.#free.length > 0 || this.#fresh < this.#slots.length;
+  }
+
+  /** A free record that was not used yet. One that a dead thread before this one has left in others' hands is not free. */
+  #findFresh(): number {
+    const slots = this.#slots;
+    for (; this.#fresh < slots.length; this.#fresh++) {
+      const record = (this.thread << this.slotBits) | this.#fresh;
+      if (slots[this.#fresh] === UNSEEN && this.stateOf(record) === FREE) return record;
+    }
+    return -1;
   }
 
   /** Writes a job into a free record. @returns its number, or -1: none is free, or the arguments are too large or of another kind */
   fill(definition: number, args: readonly unknown[]): number {
     const free = this.#free;
-    if (free.length === 0) return -1;
-    const record = free[free.length - 1] as number;
-    if (!writeAll(this, this.at(record), args)) return -1;
-    free.pop();
-    this.#isFree[record & ((1 << this.slotBits) - 1)] = 0;
+    const isFresh = free.length === 0;
+    const record = isFresh ? this.#findFresh() : (free[free.length - 1] as number);
+    if (record < 0 || !writeAll(this, this.at(record), args)) return -1;
+    if (isFresh) this.#fresh++;
+    else free.pop();
+    this.#slots[record & ((1 << this.slotBits) - 1)] = IN_USE;
     this.i32[this.#word(record, RECORD_DEFINITION)] = definition;
     this.i32[this.#word(record, RECORD_GENERATION)]!++;
     this.i32[this.#word(record, RECORD_STATE)] = QUEUED;    // plain: nobody has its number before it is queued
@@ -154,8 +170,8 @@ export class Share implements Cells {
   /** The record may be used again. Once too often does no harm. */
   release(record: number): void {
     const slot = record & ((1 << this.slotBits) - 1);
-    if (this.#isFree[slot] === 1) return;
-    this.#isFree[slot] = 1;
+    if (this.#slots[slot] === IS_FREE) return;
+    this.#slots[slot] = IS_FREE;
     this.i32[this.#word(record, RECORD_STATE)] = FREE;
     this.#free.push(record);
   }

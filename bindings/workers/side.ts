@@ -13,7 +13,7 @@
 
 import { TokiwaError } from "../errors.ts";
 import { PENDING, type Waker } from "../future.ts";
-import { builtinModule, macrotask, microtask, monotonicNow } from "../host.ts";
+import { builtinModule, macrotask, microtask, monotonicNow, receive } from "../host.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Scope } from "../task/scope.ts";
 import { callOf, type RemoteBody, Task, type TaskResult } from "../task/task.ts";
@@ -131,10 +131,9 @@ export class WorkerSide implements RuntimeThreads {
     });
     for (const definition of start.definitions ?? []) this.#knownOf(definition);
     this.#outbox = new Outbox((message, transfer) => this.#post(message, transfer));
-    start.port.onmessage = (event: MessageEvent<ToWorker>) => this.#receive(event.data);
-    start.port.onmessageerror = () => {
+    receive<ToWorker>(start.port, (message) => this.#receive(message), () => {
       throw new TokiwaError("TOKIWA_NOT_CLONEABLE", "a message could not be read in the worker: something in it cannot be cloned there");
-    };
+    });
     builtinModule<{ on(event: string, fn: () => void): void }>("node:process")?.on("exit", () => {
       this.#flush();
       if (this.#control !== undefined) Atomics.store(this.#control, DEAD, 1);
