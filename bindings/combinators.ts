@@ -5,7 +5,7 @@
 // were passed in are only lent (task/promise.ts, operand()).
 
 import { OptionError } from "./errors.ts";
-import { type Awaitable, completed, context, describeFuture, type Future, giveBack, Operation, PENDING, type Waker } from "./future.ts";
+import { type Awaitable, completed, context, describeFuture, type Future, giveBack, Operation, PENDING, type Waker, yieldToBack } from "./future.ts";
 import { checkBoolean, checkFunction, checkOptions, show } from "./options.ts";
 import { Random } from "./random.ts";
 import { operand } from "./task/promise.ts";
@@ -159,6 +159,10 @@ class Select<B> extends Operation<Selected<B>> {
   poll(waker: Waker): Selected<B> | typeof PENDING {
     const branches = this.#branches;
     if (this.#isOver) completed();
+    if (context.budget <= 0) {                             // a branch that spends no budget would win for that alone
+      yieldToBack(waker);
+      return PENDING;
+    }
     const count = branches.length;
     const start = this.#start();
     for (let k = 0; k < count; k++) {

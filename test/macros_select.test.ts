@@ -100,6 +100,16 @@ test("is budget-aware: a select loop over ready futures lets others run", () => 
   other.abort();
 }));
 
+test("without budget it is pending, whatever a branch would give, and comes again", () => run(function* () {
+  const wasReady: boolean[] = [];
+  yield* future((waker) => {
+    if (wasReady.length > 0) return undefined;
+    for (let i = 0; i <= 128; i++) wasReady.push(select({ spends: coop.consumeBudget(), always: ready(1) }, { biased: true }).poll(waker) !== PENDING);
+    return PENDING;
+  });
+  expect(wasReady).toEqual([...Array<boolean>(128).fill(true), false]);
+}));
+
 test("many branches", () => run(function* () {
   const branches: Record<string, ReturnType<typeof ready<number>> | ReturnType<typeof never>> = {};
   for (let i = 0; i < 200; i++) branches[`b${i}`] = i === 137 ? ready(137) : never();
