@@ -5,7 +5,7 @@
 // or when its budget of polls or time is spent: the host gets its turn, and the rest goes to a later one.
 //
 //   wake from the host  -> queue, one drive in the lane (a microtask)
-//   wake inside a drive -> queue only; the drive finds it
+//   wake inside a drive -> queue only; the drive finds it (next-slot.ts when nothing else is ready)
 //   wake by a socket    -> queue, one drive after all callbacks of this poll (an immediate)
 //   leftovers           -> a macrotask, never a microtask: those would starve timers and frames
 //   timers              -> one host timer for the wheel's next expiry
@@ -61,6 +61,7 @@ import { reportFailures } from "../task/failures.ts";
 import { isInScope, leaveScope, runInScope, Scope } from "../task/scope.ts";
 import { callHook, isFirstPoll, isTask, Task, type TaskHooks, type TaskScheduler } from "../task/task.ts";
 import { Histogram, type HistogramSnapshot } from "./histogram.ts";
+import { NextSlot } from "./next-slot.ts";
 
 export type Lane = "auto" | "microtask" | "macrotask" | "frame" | "manual";
 
@@ -159,6 +160,7 @@ export class CurrentThread implements TaskScheduler {
   readonly #core: Core;
   readonly #calls: CoreExports;
   readonly #arena: number;
+  readonly #next: NextSlot;
   readonly #units: (Unit | undefined)[] = [];
   readonly #options: SchedulerOptions;
   #lane: Lane;
@@ -201,6 +203,7 @@ export class CurrentThread implements TaskScheduler {
     this.#core = localCore();
     this.#calls = this.#core.exports;
     this.#arena = this.#core.arenaNew(options.capacity);
+    this.#next = new NextSlot(this.#core, this.#arena);
     if (options.lane === "manual") this.#core.i32[(this.#arena + ARENA_DRIVING) >> 2] = DRIVE_AWAITED;
     if (options.startPaused) this.clock.pause();
     kept ??= new Task(this, null).refuse(new JoinError("TOKIWA_CANCELLED", "never started"));
@@ -305,6 +308,8 @@ export class CurrentThread implements TaskScheduler {
 
   wake(handle: number): void {
     if (this.isClosed) return;                             // its memory may be another runtime's by now
+    const next = this.#next;
+    if (next.isOpen && next.take(handle)) return;
     if (this.#calls.wake(this.#arena, handle) !== 0 && !this.#isDriving) this.schedule();
   }
 
@@ -405,7 +410,7 @@ export class CurrentThread implements TaskScheduler {
 
   /** Whether something could be polled now. */
   get isReady(): boolean {
-    return this.#rootsWoken > 0 || this.#calls.ready(this.#arena) > 0;
+    return this.#rootsWoken > 0 || this.#next.handle >= 0 || this.#calls.ready(this.#arena) > 0;
   }
 
   /** Sees to it that a drive comes soon. */
@@ -577,6 +582,7 @@ export class CurrentThread implements TaskScheduler {
     const calls = this.#calls;
     const arena = this.#arena;
     const units = this.#units;
+    const next = this.#next;
     const batch = (arena + ARENA_BATCH) >> 2;
     const statesWord = (arena + ARENA_STATES) >> 2;
     const guestWord = (arena + ARENA_GUEST_POLLS) >> 2;
@@ -613,6 +619,7 @@ export class CurrentThread implements TaskScheduler {
           if (isInScope() && !isFirstPoll(unit)) leaveScope();
           context.enter(unit);
           context.budget = COOP_BUDGET;
+          if (polled === count) next.isOpen = true;
           let verdict = unit.run();
           if (i === 0 && this.#sampleFrom > 0) this.#sampled();
           if (verdict === UNIT_PENDING) {
@@ -621,18 +628,54 @@ export class CurrentThread implements TaskScheduler {
           }
           context.verdict = UNIT_PENDING;
           core.i32[batch + i] = index | verdict;
+          if (next.handle >= 0 && !this.isClosed) next.putBack();   // what it comes to is the core's to settle first
           if (verdict === UNIT_DONE) units[index] = undefined;   // a finished wait must not live until its slot is used again
           if (this.isClosed) break;
         }
         if (isInScope()) leaveScope();
         total += polled;
+        if (next.handle >= 0) total += this.#pollNext(limit - total);
+        next.isOpen = false;
       }
     } finally {
+      next.isOpen = false;
+      if (this.isClosed) next.handle = -1;
+      else if (next.handle >= 0) next.putBack();
       if (polled > 0) calls.turn(arena, polled, 0);
       context.unit = context.waker = null;
       context.budget = UNLIMITED;
     }
     return total;
+  }
+
+  /** Polls who was woken alone, and who that wakes alone, and so on: at most `limit`. Returns how many. */
+  #pollNext(limit: number): number {
+    const next = this.#next;
+    const units = this.#units;
+    let polled = 0;
+    while (next.handle >= 0 && !this.isClosed) {
+      const unit = units[next.handle & INDEX_MASK];
+      if (polled >= limit || unit === undefined) {         // one that was released meanwhile: the core gives its slot back
+        next.putBack();
+        break;
+      }
+      const handle = next.shift();
+      polled++;
+      context.enter(unit);
+      context.budget = COOP_BUDGET;
+      next.isOpen = true;
+      const verdict = unit.run();
+      if (isInScope()) leaveScope();
+      if (verdict === UNIT_DONE) {
+        if (units[handle & INDEX_MASK] === unit) units[handle & INDEX_MASK] = undefined;
+        if (!this.isClosed) this.#calls.unitFree(this.#arena, handle);
+      } else if (context.verdict !== UNIT_PENDING) {
+        context.verdict = UNIT_PENDING;
+        if (!this.isClosed) this.#calls.defer(this.#arena, handle);
+      }
+    }
+    this.#sampleIn -= polled;
+    return polled;
   }
 
   #guestEnded(index: number): void {
@@ -795,7 +838,7 @@ export class CurrentThread implements TaskScheduler {
       tasksAlive: this.alive,
       tasksSpawned: this.#spawned,
       polls: this.#polls,
-      queueDepth: this.isClosed ? 0 : this.#calls.ready(this.#arena),
+      queueDepth: this.isClosed ? 0 : this.#calls.ready(this.#arena) + (this.#next.handle >= 0 ? 1 : 0),
       timers: this.#word(ARENA_TIMER_COUNT),
       drives: this.#drives,
       longestSlice: this.#longestSlice,
