@@ -1,6 +1,7 @@
 // A caller's own AsyncLocalStorage beside the runtime: tasks run in the context the runtime was made in, whoever wakes them.
 
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncLocalStorage, createHook } from "node:async_hooks";
+import { setImmediate as immediate } from "node:timers/promises";
 import { Notify, Runtime, sleep } from "tokiwa";
 import { expect, test } from "vitest";
 
@@ -69,4 +70,21 @@ test.each([
   await generator;
   first.abort(undefined, { detach: true });
   expect(await late).toBe("slept");
+});
+
+test("a runtime leaves nothing open that an async hook could take for a handle", async () => {
+  const open = new Map<number, string>();
+  const ours = new Set(["tokiwa", "bound-anonymous-fn"]);
+  const hook = createHook({
+    init: (id, type) => void (ours.has(type) && open.set(id, type)),
+    destroy: (id) => void open.delete(id),
+  }).enable();
+  const runtime = new Runtime();
+  await runtime.spawn(async () => await sleep(1));
+  await runtime.spawn(function* () { yield* sleep(1); });
+  await immediate();
+  await immediate();
+  hook.disable();
+  expect([...open.values()]).toEqual([]);
+  await runtime.shutdown();
 });
