@@ -113,6 +113,14 @@ describe.each(implementations)("WebSocketClient over %s", (_, WebSocket) => {
     for (const socket of sockets) socket.destroy();
   });
 
+  test("after a close of one's own with a code, receiving ends as after any other", async () => {
+    const client = await WebSocketClient.connect(await serve(() => {}), { WebSocket });
+    const closed = client.close(3001, "enough");
+    expect(await client.recv()).toBe(undefined);
+    await closed;
+    expect(await client.recv()).toBe(undefined);
+  });
+
   test("a dropped connect closes the socket", async () => {
     let closed = 0;
     const url = await serve((socket) => socket.on("close", () => closed++));
@@ -126,6 +134,9 @@ describe.each(implementations)("WebSocketClient over %s", (_, WebSocket) => {
 test("arguments are checked, and a host without WebSocket says what to do", async () => {
   expect(() => WebSocketClient.connect("ftp://x/")).toThrow(/url must be a ws: or wss: address/);
   expect(() => WebSocketClient.connect("ws://x/", { receiveLimit: 0 })).toThrow(/receiveLimit must be an integer from 1/);
+  for (const protocols of [1, {}, "", "a b", ["a", "a"], ["a", undefined]]) {
+    expect(() => WebSocketClient.connect("ws://x/", { protocols: protocols as string[] })).toThrow(/protocols must be different names without spaces, got /);
+  }
   const url = await serve(() => {});
   const client = await WebSocketClient.connect(url, { WebSocket: WsSocket as unknown as WebSocketClass });
   expect(() => client.close(999)).toThrow(/code must be an integer from 3000 to 4999, got 999/);

@@ -69,6 +69,8 @@ class Core {
   isClosing = false;
   isClosed = false;
   code = NO_STATUS;
+  /** The code we closed with: the peer's answer, no failure. */
+  #asked: number | undefined;
 
   constructor(socket: WebSocketLike, limit: number, signal: AbortSignal | undefined) {
     this.socket = socket;
@@ -121,7 +123,7 @@ class Core {
     if (this.isClosed) return;
     this.isClosed = this.isClosing = true;
     this.code = code;
-    if (code !== NORMAL && code !== NO_STATUS && code !== GOING_AWAY) {
+    if (code !== NORMAL && code !== NO_STATUS && code !== GOING_AWAY && code !== this.#asked) {
       this.#failure ??= new TokiwaError("TOKIWA_WEBSOCKET", `the WebSocket was closed with code ${code}${reason ? ` (${reason})` : ""}`);
     }
     this.#unlisten?.();
@@ -171,6 +173,7 @@ class Core {
   close(code: number | undefined, reason: string | undefined): void {
     if (this.isClosing) return;
     this.isClosing = true;
+    this.#asked = code;
     closeSocket(this.socket, code, reason);
     if (this.socket.readyState === CLOSED) this.#gone(code ?? NO_STATUS, reason ?? "");
     else {
@@ -224,6 +227,7 @@ export class WebSocketClient implements AsyncIterable<string | Uint8Array>, Disp
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw new OptionError(`signal must be an AbortSignal, got ${show(signal)}`);
     if (given !== undefined && typeof given !== "function") throw new OptionError(`WebSocket must be a class, got ${show(given)}`);
     const parsed = checkUrl(url);
+    if (protocols !== undefined) checkProtocols(protocols);
     const make = given ?? (globalThis as { WebSocket?: WebSocketClass }).WebSocket;
     if (make === undefined) {
       throw new TokiwaError("TOKIWA_UNSUPPORTED", "this host has no WebSocket: pass one as the option WebSocket, such as that of the package ws");
@@ -282,6 +286,14 @@ export class WebSocketClient implements AsyncIterable<string | Uint8Array>, Disp
   async *[Symbol.asyncIterator](): AsyncGenerator<string | Uint8Array, void, undefined> {
     for (let message; (message = await this.recv()) !== undefined; ) yield message;
   }
+}
+
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
+
+function checkProtocols(protocols: unknown): void {
+  const names: unknown[] = Array.isArray(protocols) ? protocols : [protocols];
+  const wrong = names.find((name, at) => typeof name !== "string" || !TOKEN.test(name) || names.indexOf(name) !== at);
+  if (wrong !== undefined || names.includes(undefined)) throw new OptionError(`protocols must be different names without spaces, got ${show(wrong)}`);
 }
 
 function checkUrl(url: unknown): string {
