@@ -35,18 +35,29 @@ const FULFILLED = 2;
 const REJECTED = 3;
 
 /**
- * What `then` returns: how the callbacks of one await came out. An `await` never looks at it, so it stays small,
- * and its promise is made late.
+ * One wait: what for, whom to tell, and how it came out. It is what `then` returns; an `await` never looks at it, so its promise is made late.
  *
- * Members are private to the compiler only: with #methods each of these would carry a brand.
+ * All of it is here and not in the unit that waits: that one is old, and each reference to something young that is stored in it
+ * costs the collector's barrier. Members are private to the compiler only: with #methods each of these would carry a brand.
  */
-class Settlement implements PromiseLike<unknown> {
+class Wait implements PromiseLike<unknown> {
+  readonly future: Future<unknown>;
+  private onFulfilled: Callback;
+  private onRejected: Callback;
   private state = OPEN;
   /** CHAINED: the chain; FULFILLED: what the callback returned; REJECTED: a promise. */
   private outcome: unknown = undefined;
 
+  constructor(future: Future<unknown>, onFulfilled: Callback, onRejected: Callback) {
+    this.future = future;
+    this.onFulfilled = onFulfilled;
+    this.onRejected = onRejected;
+  }
+
   /** Calls the callback that fits, if there is one, and settles as a promise of then() would. */
-  finish(callback: Callback, value: unknown, ok: boolean): void {
+  settle(value: unknown, ok: boolean): void {
+    const callback = ok ? this.onFulfilled : this.onRejected;
+    this.onFulfilled = this.onRejected = undefined;
     if (typeof callback === "function") {
       try {
         value = callback(value);
@@ -109,10 +120,7 @@ class OwnedAwait implements Unit, ScopedAwait {
   readonly scope: Scope;
   readonly scheduler: Reactor;
   /** Null between two waits, and once the outcome is known: a wake finds nothing to poll then. */
-  private future: Future<unknown> | null = null;
-  private onFulfilled: Callback;
-  private onRejected: Callback;
-  private settlement: Settlement | undefined;
+  private wait: Wait | null = null;
 
   constructor(scope: Scope) {
     this.scope = scope;
@@ -120,65 +128,50 @@ class OwnedAwait implements Unit, ScopedAwait {
   }
 
   wake(): void {
-    if (this.future !== null && this.handle >= 0) this.scheduler.wake(this.handle);
+    if (this.wait !== null && this.handle >= 0) this.scheduler.wake(this.handle);
   }
 
-  start(future: Future<unknown>, onFulfilled: Callback, onRejected: Callback): Settlement {
+  start(wait: Wait): void {
     const scope = this.scope;
-    const settlement = new Settlement();
-    this.future = future;
-    this.onFulfilled = onFulfilled;
-    this.onRejected = onRejected;
-    this.settlement = settlement;
+    this.wait = wait;
     if (scope.isCancelled) {
-      this.giveUp(scope.reason);
-      return settlement;
+      this.giveUp(wait, scope.reason);
+      return;
     }
     if (this.handle < 0) {
       try {
         this.scheduler.adopt(this);
       } catch (error) {
-        this.giveUp(error);
-        return settlement;
+        this.giveUp(wait, error);
+        return;
       }
     }
-    const { waker, unit, verdict, budget, task, reactor, locals } = context;
-    const outerScope = context.scope;
-    context.unit = this;
+    const outer = context.leave();
     context.reactor = this.scheduler;
     context.verdict = UNIT_PENDING;
     let value: unknown = PENDING;
     let ok = true;
     try {
-      value = this.pollFuture();
+      value = this.pollWait(wait);
     } catch (thrown) {
       ok = false;
       value = thrown;
     }
-    const verdictHere = context.verdict;
-    context.waker = waker;
-    context.unit = unit;
-    context.verdict = verdict;
-    context.budget = budget;
-    context.task = task;
-    context.reactor = reactor;
-    context.locals = locals;
-    context.scope = outerScope;
+    const verdict = context.verdict;
+    context.comeBack(outer);
     if (ok && value === PENDING) {
       scope.link(this);
-      if (verdictHere === UNIT_YIELD) this.scheduler.defer(this.handle);
+      if (verdict === UNIT_YIELD) this.scheduler.defer(this.handle);
     } else {
-      this.future = null;                                  // it may have woken this before it was ready
-      microtask(() => this.settle(value, ok));
+      this.wait = null;                                    // it may have woken this before it was ready
+      microtask(() => this.settle(wait, value, ok));
     }
-    return settlement;
   }
 
   /** Polls in the scope of the function that awaits, on its budget. Not called `poll`: this is no future. */
-  private pollFuture(): unknown {
+  private pollWait({ future }: Wait): unknown {
     const scope = this.scope;
-    const future = this.future as Future<unknown>;
-    context.waker = this;
+    context.enter(this);
     context.task = scope.task;
     context.scope = null;
     context.locals = scope.locals;
@@ -195,12 +188,13 @@ class OwnedAwait implements Unit, ScopedAwait {
   }
 
   run(): number {
-    if (this.future === null) return UNIT_PENDING;         // woken for a wait that has ended
+    const { wait } = this;
+    if (wait === null) return UNIT_PENDING;                // woken for a wait that has ended
     this.scope.budget = COOP_BUDGET;
     let value: unknown;
     let ok = true;
     try {
-      value = this.pollFuture();
+      value = this.pollWait(wait);
     } catch (error) {
       value = error;
       ok = false;
@@ -208,47 +202,45 @@ class OwnedAwait implements Unit, ScopedAwait {
     context.scope = context.locals = null;
     if (ok && value === PENDING) return UNIT_PENDING;
     this.scope.unlink(this);
-    this.settle(value, ok);
+    this.settle(wait, value, ok);
     return UNIT_PENDING;
   }
 
   closed(): void {
     this.handle = -1;
-    if (this.future === null) return;
+    if (this.wait === null) return;
     this.scope.unlink(this);
     this.cancel(new ContextError("TOKIWA_SHUT_DOWN", "the runtime of this await has shut down"));
   }
 
   cancel(reason: unknown): void {
+    const wait = this.wait as Wait;
     try {
-      drop(this.future as Future<unknown>);
+      drop(wait.future);
     } catch (error) {
       reason = error;
     }
-    this.settle(reason, false);
+    this.settle(wait, reason, false);
   }
 
-  private giveUp(reason: unknown): void {
-    const future = this.future as Future<unknown>;
-    this.future = null;
+  private giveUp(wait: Wait, reason: unknown): void {
+    this.wait = null;
     microtask(() => {
-      drop(future);
-      this.settle(reason, false);
+      drop(wait.future);
+      this.settle(wait, reason, false);
     });
   }
 
-  private settle(value: unknown, ok: boolean): void {
-    const { scope, settlement } = this;
-    const callback = ok ? this.onFulfilled : this.onRejected;
-    this.future = null;
-    this.onFulfilled = this.onRejected = this.settlement = undefined;
+  private settle(wait: Wait, value: unknown, ok: boolean): void {
+    const { scope } = this;
+    this.wait = null;
     if (scope.hasEnded || scope.spare !== null) this.scheduler.release(this);
     else scope.spare = this;
     if (hasAsyncContext) {
       const { scope: outer, locals } = context;            // a callback given to then() is code of the function, too
       context.scope = scope;
       context.locals = scope.locals;
-      settlement!.finish(callback, value, ok);
+      wait.settle(value, ok);
       context.scope = outer;
       context.locals = locals;
       return;
@@ -258,14 +250,14 @@ class OwnedAwait implements Unit, ScopedAwait {
       context.task = scope.task;
       context.reactor = scope.scheduler;
     });
-    settlement!.finish(callback, value, ok);
+    wait.settle(value, ok);
     microtask(() => {
       context.scope = context.task = context.reactor = null;
     });
   }
 
   describe(): string {
-    return describeFuture(this.future as Future<unknown>);
+    return describeFuture((this.wait as Wait).future);
   }
 }
 
@@ -274,18 +266,13 @@ let freeBudget = COOP_BUDGET;
 
 /** An await outside of any runtime: works without one, for everything that needs none. */
 class FreeAwait implements Waker {
-  private readonly future: Future<unknown>;
-  private readonly onFulfilled: Callback;
-  private readonly onRejected: Callback;
-  private readonly settlement = new Settlement();
+  private readonly wait: Wait;
   private isQueued = false;
   /** Read by sync/hand-over.ts. */
   isDone = false;
 
-  constructor(future: Future<unknown>, onFulfilled: Callback, onRejected: Callback) {
-    this.future = future;
-    this.onFulfilled = onFulfilled;
-    this.onRejected = onRejected;
+  constructor(wait: Wait) {
+    this.wait = wait;
   }
 
   wake(): void {
@@ -306,17 +293,17 @@ class FreeAwait implements Waker {
     });
   }
 
-  start(): Settlement {
+  start(): void {
     if (freeBudget > 0) this.run();
     else {
       this.isQueued = true;
       this.queue();
     }
-    return this.settlement;
   }
 
   private run(): void {
     this.isQueued = false;
+    if (this.isDone) return;                               // it woke this, and was ready nevertheless
     const outer = context.waker;
     const outerUnit = context.unit;
     const outerBudget = context.budget;
@@ -327,7 +314,7 @@ class FreeAwait implements Waker {
     let value: unknown;
     let ok = true;
     try {
-      value = this.future.poll(this);
+      value = this.wait.future.poll(this);
     } catch (error) {
       value = error;
       ok = false;
@@ -340,7 +327,7 @@ class FreeAwait implements Waker {
       return;
     }
     this.isDone = true;
-    microtask(() => this.settlement.finish(ok ? this.onFulfilled : this.onRejected, value, ok));
+    microtask(() => this.wait.settle(value, ok));
   }
 }
 
@@ -386,14 +373,14 @@ export function awaitIn<T, R1, R2>(
     const settled = tryFirst(future, scope, onFulfilled as Callback, onRejected as Callback);
     if (settled !== undefined) return settled as PromiseLike<R1 | R2>;
   }
-  return settlementOf(future, scope, onFulfilled as Callback, onRejected as Callback) as PromiseLike<unknown> as PromiseLike<R1 | R2>;
-}
-
-function settlementOf(future: Future<unknown>, scope: Scope | null, onFulfilled: Callback, onRejected: Callback): Settlement {
-  if (scope === null) return new FreeAwait(future, onFulfilled, onRejected).start();
-  const unit = (scope.spare as OwnedAwait | null) ?? new OwnedAwait(scope);
-  scope.spare = null;
-  return unit.start(future, onFulfilled, onRejected);
+  const wait = new Wait(future, onFulfilled as Callback, onRejected as Callback);
+  if (scope === null) new FreeAwait(wait).start();
+  else {
+    const unit = (scope.spare as OwnedAwait | null) ?? new OwnedAwait(scope);
+    scope.spare = null;
+    unit.start(wait);
+  }
+  return wait as PromiseLike<unknown> as PromiseLike<R1 | R2>;
 }
 
 installAwait((future, onFulfilled, onRejected) => awaitIn(future, currentScope(), onFulfilled, onRejected));
