@@ -62,6 +62,12 @@ export class Context {
     this.standsFor = TASK;
   }
 
+  /** After the last poll. */
+  exit(): void {
+    this.polled = this.otherUnit = this.otherTask = null;
+    this.standsFor = WAKER;
+  }
+
   /** Wakes whoever is being polled. */
   get waker(): Waker | null {
     return this.polled;
