@@ -1,5 +1,5 @@
-// Four projects: `node` (the runtime in this process), `model` (interleavings of the compiled core; needs JSPI),
-// `browser` (pages in Chromium, steered from here) and `firefox`. Tests import the package by its own name, that is, the
+// Five projects: `node` (the runtime in this process), `model` (interleavings of the compiled core; needs JSPI),
+// `browser` (pages in Chromium, steered from here), `firefox`, and `sqlite` (a page that is built first). Tests import the package by its own name, that is, the
 // built dist: `npm run build` first.
 import { defineConfig } from "vitest/config";
 import { exportedEntries } from "./scripts/entries.mjs";
@@ -31,7 +31,7 @@ export default defineConfig({
           ...shared,
           name: "node",
           include: ["test/**/*.test.{ts,mjs}"],
-          exclude: ["test/browser/**", "test/firefox/**", "test/model/**", "test/assembly/**"],
+          exclude: ["test/browser/**", "test/firefox/**", "test/sqlite/**", "test/model/**", "test/assembly/**"],
         },
       },
       { extends: true, test: { ...shared, name: "model", include: ["test/model/**/*.test.{ts,mjs}"], testTimeout: 120_000 } },
@@ -39,6 +39,7 @@ export default defineConfig({
         extends: true,
         test: { ...shared, name: "browser", include: ["test/browser/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false },
       },
+      { extends: true, test: { ...shared, name: "sqlite", include: ["test/sqlite/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
       { extends: true, test: { ...shared, name: "firefox", include: ["test/firefox/**/*.test.ts"], testTimeout: 90_000, fileParallelism: false } },
     ],
     coverage: { provider: "v8", include: ["bindings/**", "dist/**"], reportsDirectory: "coverage" },

@@ -14,6 +14,7 @@ const TOWNS = 50_000;
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const OUT = join(HERE, "built");
 const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
+const EMCC = process.env.EMCC ?? "emcc";
 const run = (command, args, cwd = OUT) => execFileSync(command, args, { cwd, encoding: "utf8", env: { ...process.env, NODE_PATH: "/usr/share/nodejs" } });
 
 mkdirSync(OUT, { recursive: true });
@@ -25,10 +26,10 @@ if (!existsSync(join(amalgamation, "sqlite3.c"))) {
 const object = join(OUT, "sqlite3.o");
 if (!existsSync(object)) {
   const options = ["SQLITE_OS_OTHER=1", "SQLITE_THREADSAFE=0", "SQLITE_OMIT_LOAD_EXTENSION", "SQLITE_TEMP_STORE=3", "SQLITE_DEFAULT_MEMSTATUS=0", "SQLITE_OMIT_WAL"];
-  run("emcc", ["-O2", "-w", ...options.map((option) => `-D${option}`), "-c", join(amalgamation, "sqlite3.c"), "-o", object]);
+  run(EMCC, ["-O2", "-w", ...options.map((option) => `-D${option}`), "-c", join(amalgamation, "sqlite3.c"), "-o", object]);
 }
 const flags = run(process.execPath, [CLI, "emscripten", "--cflags", "--ldflags"]).trim().split(" ");
-run("emcc", [
+run(EMCC, [
   "-O2", join(HERE, "query.c"), object, `-I${amalgamation}`, ...flags, "--no-entry", "-sMODULARIZE", "-sEXPORT_ES6", "-sUSE_ES6_IMPORT_META=1",
   "-sENVIRONMENT=web,worker", "-sALLOW_MEMORY_GROWTH", "-o", join(OUT, "query.mjs"),
 ]);

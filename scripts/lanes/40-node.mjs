@@ -2,7 +2,7 @@
 import { runHostPrograms } from "../hosts.mjs";
 import { hasTests, vitest } from "../vitest.mjs";
 
-const SUITE = /^(?!browser\/|model\/|assembly\/).*\.test\.(ts|mjs)$/;
+const SUITE = /^(?!browser\/|firefox\/|sqlite\/|model\/|assembly\/).*\.test\.(ts|mjs)$/;
 
 export default {
   name: "node",

@@ -1,20 +1,15 @@
-// examples/sqlite-page: SQLite reading its file by range requests. It must have been built: node examples/sqlite-page/build.mjs
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+// examples/sqlite-page: SQLite reading its file by range requests. The lane `sqlite` builds it first.
 import { expect, test } from "vitest";
 // @ts-expect-error: a program of the examples, without types
 import { serve } from "../../examples/serve.mjs";
-import { PageHarness } from "../support/browser.ts";
+import { keepPicture, PageHarness } from "../support/browser.ts";
 
-const isBuilt = existsSync(fileURLToPath(new URL("../../examples/sqlite-page/built/towns.db", import.meta.url)));
-
-test.skipIf(!isBuilt)("six queries at once over a database of which little is read (node examples/sqlite-page/build.mjs)", async () => {
+test("six queries at once over a database of which little is read", async () => {
   await using harness = await PageHarness.start();
   const server = (await serve()) as { origin: string; close(): void };
   const { page } = await harness.visit(`${server.origin}/examples/sqlite-page/`);
   await page.waitForSelector("#status[data-state=done], #status[data-state=failed]", { timeout: 50_000 });
-  const { PAGE_SCREENSHOTS } = process.env;
-  if (PAGE_SCREENSHOTS !== undefined) await page.screenshot({ path: `${PAGE_SCREENSHOTS}/sqlite-page.png`, fullPage: true });
+  await keepPicture(page, "sqlite-page");
   expect(await page.textContent("#status")).toBe("done");
   const towns = Array.from({ length: 50_000 }, (_, at) => ({ id: at + 1, name: `Town ${String(at + 1).padStart(6, "0")}`, country: `Country ${(at + 1) % 40}`, size: ((at + 1) * 7919) % 1_000_003 }));
   const largest = (country: string): number => Math.max(...towns.filter((town) => town.country === country).map(({ size }) => size));
