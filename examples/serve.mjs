@@ -1,6 +1,11 @@
-// Serves the example pages, with a WebSocket at /echo that sends everything back.
+// Serves the example pages, with a WebSocket at /echo that sends everything back. Build the package first (npm run build).
 //
-//   node examples/serve.mjs [port]      then open http://127.0.0.1:8080/examples/emscripten-page/
+//   node examples/serve.mjs [port]      then open what it prints
+//
+//   /examples/...            as most pages are: threads talk by messages
+//   /isolated/examples/...   with COOP and COEP headers: SharedArrayBuffer is there, threads talk through shared memory
+//
+// Only dist/ and examples/ are served.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -8,16 +13,24 @@ import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const FOLDERS = ["/dist/", "/examples/"];
-const TYPES = { ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
+const PAGES = ["page", "emscripten-page", "rust-page", "assemblyscript", "sqlite-page", "julia"];
+const TYPES = { ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8", ".map": "application/json", ".wasm": "application/wasm" };
+const ISOLATED = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+
+const INDEX = `<!doctype html><meta charset="utf-8"><title>tokiwa: example pages</title><link rel="stylesheet" href="/examples/guest-page.css"><h1>Example pages</h1><ul>${PAGES.map(
+  (name) => `<li><a href="/examples/${name}/">${name}</a> (<a href="/isolated/examples/${name}/">isolated</a>)`,
+).join("")}</ul>`;
 
 async function answer(request, response) {
-  let path = normalize(decodeURIComponent(new URL(request.url, "http://page").pathname));
-  if (path.endsWith("/")) path += "index.html";
-  const bytes = FOLDERS.some((folder) => path.startsWith(folder)) ? await readFile(join(ROOT, path)).catch(() => undefined) : undefined;
-  if (path === "/favicon.ico") response.writeHead(204).end();
+  const [, isolated, rest] = /^(\/isolated)?(\/.*)$/.exec(normalize(decodeURIComponent(new URL(request.url, "http://page").pathname)));
+  const path = rest.endsWith("/") ? `${rest}index.html` : rest;
+  const headers = { "cache-control": "no-store", ...(isolated && ISOLATED) };
+  const isServed = /^\/(dist|examples)\/[^\\]+$/.test(path);
+  const bytes = isServed ? await readFile(join(ROOT, path)).catch(() => undefined) : undefined;
+  if (rest === "/") response.writeHead(200, { ...headers, "content-type": TYPES[".html"] }).end(INDEX);
+  else if (path === "/favicon.ico") response.writeHead(204).end();
   else if (bytes === undefined) response.writeHead(404).end(`no ${path}`);
-  else send(request, response, bytes, { "content-type": TYPES[extname(path)] ?? "text/plain", "cache-control": "no-store" });
+  else send(request, response, bytes, { ...headers, "content-type": TYPES[extname(path)] ?? "text/plain" });
 }
 
 /** The whole file, or the range that was asked for. */
@@ -47,4 +60,4 @@ export async function serve(port = 0) {
   };
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(`serving ${(await serve(Number(process.argv[2] ?? 8080))).origin}/examples/emscripten-page/`);
+if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(`the example pages: ${(await serve(Number(process.argv[2] ?? 8080))).origin}/`);

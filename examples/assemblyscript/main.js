@@ -1,13 +1,9 @@
 // The page around mandelbrot.ts: starts it, and shows the picture as it grows.
 import { Runtime } from "../../dist/index.js";
 import { attach, guestIo } from "../../dist/guest.js";
+import { nextFrame, painter, play, show } from "../guest-page.js";
 
 const ROWS = 360;
-
-const element = (id) => document.getElementById(id);
-const show = (id, text) => {
-  element(id).textContent = text;
-};
 
 async function main() {
   const runtime = new Runtime({ timeSlice: 4 });
@@ -23,13 +19,11 @@ async function main() {
   const download = startDownload();
   const downloaded = download < 0 ? undefined : guest.task(download);
 
-  const picture = element("picture").getContext("2d");
-  const image = picture.createImageData(640, 360);
+  const paint = painter();
   for (let frame = 0, last = false; !last; frame++) {
-    await new Promise((resolve) => requestAnimationFrame(resolve));
+    await nextFrame();
     last = rows() === ROWS;
-    image.data.set(new Uint8ClampedArray(memory.buffer, pixelsAt(), image.data.length));
-    picture.putImageData(image, 0, 0);
+    paint(memory.buffer, pixelsAt());
     show("rows", String(rows()));
     show("frames", String(frame));
   }
@@ -40,12 +34,4 @@ async function main() {
   guest.detach();
 }
 
-const status = element("status");
-try {
-  await main();
-  status.textContent = "done";
-  status.dataset.state = "done";
-} catch (error) {
-  status.textContent = String(error);
-  status.dataset.state = "failed";
-}
+await play(main);

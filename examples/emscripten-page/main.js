@@ -1,6 +1,7 @@
 // The page around particles.c: wakes the tasks once a frame, drives the runtime, draws, and plots how long that took.
 import { Runtime } from "../../dist/index.js";
 import { attach, guestIo } from "../../dist/guest.js";
+import { element, grouped, nextFrame, painter, play, show } from "../guest-page.js";
 import createParticles from "./particles.mjs";
 
 const TASKS = 100_000;
@@ -8,10 +9,6 @@ const FRAMES = 240;
 const ECHOES = 60;
 const FRAME_MS = 1000 / 60;
 
-const element = (id) => document.getElementById(id);
-const show = (id, text) => {
-  element(id).textContent = text;
-};
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 /** The last frames as bars: the whole frame, and the drive's part of it. */
@@ -34,7 +31,7 @@ async function main() {
   const runtime = new Runtime({ lane: "manual" });
   const guest = await attach(runtime, createParticles, { name: "particles", io: guestIo() });
   const { _start, _wake_all, _render, _moves_get, _start_fetch, _start_echo, _echo_ms, _address_at, HEAPU8 } = guest.exports;
-  show("tasks", _start(TASKS).toLocaleString("en"));
+  show("tasks", grouped(_start(TASKS)));
   const fetched = guest.task(_start_fetch());
   void fetched.then((bytes) => show("fetched", `${bytes} bytes, read in C`));
   const address = `${location.origin.replace("http", "ws")}/echo\0`;
@@ -42,24 +39,22 @@ async function main() {
   const echoed = guest.task(_start_echo(ECHOES));
   void echoed.then((rounds) => show("echoed", `${rounds} messages, ${_echo_ms().toFixed(1)} ms there and back`));
 
-  const picture = element("picture").getContext("2d");
+  const paint = painter();
   const chart = element("plot").getContext("2d");
-  const image = picture.createImageData(640, 360);
   const frames = [];
   const drives = [];
   let last = performance.now();
   while (frames.length < FRAMES) {
-    await new Promise((resolve) => requestAnimationFrame(resolve));
+    await nextFrame();
     const now = performance.now();
     frames.push(now - last);
     last = now;
     _wake_all();
     while (runtime.drive({ ms: 50 }).more);
     drives.push(performance.now() - now);
-    image.data.set(new Uint8ClampedArray(guest.exports.HEAPU8.buffer, _render(), image.data.length));
-    picture.putImageData(image, 0, 0);
+    paint(guest.exports.HEAPU8.buffer, _render());
     plot(chart, frames, drives);
-    show("polls", _moves_get().toLocaleString("en"));
+    show("polls", grouped(_moves_get()));
     show("frame", `${median(frames).toFixed(1)} ms`);
     show("drive", `${median(drives).toFixed(2)} ms, ${((median(drives) * 1e6) / TASKS).toFixed(0)} ns a task`);
   }
@@ -68,12 +63,4 @@ async function main() {
   guest.detach();
 }
 
-const status = element("status");
-try {
-  await main();
-  status.textContent = "done";
-  status.dataset.state = "done";
-} catch (error) {
-  status.textContent = String(error);
-  status.dataset.state = "failed";
-}
+await play(main);

@@ -63,9 +63,9 @@ EMSCRIPTEN_KEEPALIVE uint32_t *render(void) {
     int32_t x = (int32_t)particles[i].x, y = (int32_t)particles[i].y;
     if (x < 0 || y < 0 || x >= WIDTH || y >= HEIGHT) continue;
     uint32_t *pixel = &pixels[y * WIDTH + x];
-    uint32_t green = (*pixel >> 8 & 255) + 56;
+    uint32_t green = (*pixel >> 8 & 255) + 110;
     if (green > 255) green = 255;
-    *pixel = 0xff000000u | (green * 3 / 4) << 16 | green << 8 | (green / 3 + 20);
+    *pixel = 0xff000000u | (green * 3 / 4) << 16 | green << 8 | (green / 2 + 20);
   }
   return pixels;
 }

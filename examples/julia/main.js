@@ -77,9 +77,10 @@ at("workers").max = Math.max(8, cores);
 at("workers").value = cores;
 show("count", cores);
 show("transport", crossOriginIsolated ? "shared memory" : "messages");
-if (location.pathname.startsWith("/isolated/") || location.pathname.startsWith("/plain/")) {
+const served = /^\/(isolated\/)?(examples\/.*)$/.exec(location.pathname);   // by examples/serve.mjs
+if (served !== null) {
   const link = Object.assign(document.createElement("a"), {
-    href: location.pathname.replace(/^\/(isolated|plain)/, (_all, kind) => (kind === "plain" ? "/isolated" : "/plain")),
+    href: served[1] === undefined ? `/isolated/${served[2]}` : `/${served[2]}`,
     textContent: crossOriginIsolated ? "the same page without the headers" : "the same page with COOP and COEP headers",
   });
   at("other").append(link);

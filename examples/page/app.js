@@ -20,8 +20,8 @@ export async function start({ Instant, Runtime, sleep, spawn, yieldNow }) {
     if (last > 0) slowestFrame = Math.max(slowestFrame, now - last);
     last = now;
     bar.style.marginLeft = `${40 + 40 * Math.sin(now / 300)}%`;
-    show("ended", ended.toLocaleString("en"));
-    show("steps", steps.toLocaleString("en"));
+    show("ended", ended.toLocaleString("en").replaceAll(",", " "));
+    show("steps", steps.toLocaleString("en").replaceAll(",", " "));
     if (isRunning) requestAnimationFrame(frame);
   };
   requestAnimationFrame(frame);
@@ -57,8 +57,8 @@ export async function start({ Instant, Runtime, sleep, spawn, yieldNow }) {
     while (ended < TASKS) await sleep(5);
     const ms = begun.elapsed();
     isRunning = false;
-    show("ended", ended.toLocaleString("en"));
-    show("steps", steps.toLocaleString("en"));
+    show("ended", ended.toLocaleString("en").replaceAll(",", " "));
+    show("steps", steps.toLocaleString("en").replaceAll(",", " "));
     show("slice", `${runtime.metrics().longestSlice.toFixed(1)} ms`);
     show("frame", `${slowestFrame.toFixed(1)} ms`);
     const status = document.getElementById("status");

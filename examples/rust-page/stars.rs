@@ -73,7 +73,7 @@ pub extern "C" fn render() -> *const u8 {
     with(|state| {
         let State { light, pixels, .. } = state;
         for (pixel, light) in pixels.chunks_exact_mut(4).zip(light.iter()) {
-            pixel.copy_from_slice(&[16 + light / 2, 20 + light / 4 * 3 / 2, 34 + (*light as u32 * 200 / 255) as u8, 255]);
+            pixel.copy_from_slice(&[16 + light / 5 * 4, 20 + light / 5 * 4, 34 + (*light as u32 * 220 / 255) as u8, 255]);
         }
         pixels.as_ptr()
     })

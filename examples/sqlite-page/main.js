@@ -1,6 +1,7 @@
 // The page around query.c: several queries at once over a database that is never downloaded as a whole.
 import { Runtime } from "../../dist/index.js";
 import { attach, guestIo } from "../../dist/guest.js";
+import { element, grouped, nextFrame, play, show } from "../guest-page.js";
 import createQuery from "./built/query.mjs";
 
 const QUERIES = [
@@ -11,11 +12,6 @@ const QUERIES = [
   "SELECT name FROM towns WHERE inhabitants BETWEEN 500000 AND 500050 ORDER BY name",
   "SELECT no_such_column FROM towns",
 ];
-
-const element = (id) => document.getElementById(id);
-const show = (id, text) => {
-  element(id).textContent = text;
-};
 
 function text(guest, value) {
   const bytes = new TextEncoder().encode(`${value}\0`);
@@ -42,30 +38,21 @@ async function main() {
   let isDone = false;
   const answers = Promise.all(QUERIES.map((sql) => query(guest, url, sql))).finally(() => (isDone = true));
   while (!isDone) {
-    await new Promise((resolve) => requestAnimationFrame(resolve));
+    await nextFrame();
     frames++;
   }
   const results = await answers;
   show("took", `${(performance.now() - started).toFixed(0)} ms`);
   results.forEach((answer, at) => {
-    const [title, rows] = [document.createElement("p"), document.createElement("pre")];
-    title.append(Object.assign(document.createElement("code"), { textContent: QUERIES[at] }));
-    rows.textContent = answer.trimEnd();
-    element("results").append(title, rows);
+    const query = Object.assign(document.createElement("div"), { className: "query" });
+    query.append(Object.assign(document.createElement("code"), { textContent: QUERIES[at] }), Object.assign(document.createElement("pre"), { textContent: answer.trimEnd() }));
+    element("results").append(query);
   });
   const size = Number((await fetch(url, { method: "HEAD" })).headers.get("content-length"));
-  show("size", `${size.toLocaleString("en")} bytes, of which at most ${(guest.exports._requests_get() * 4096).toLocaleString("en")} were read`);
+  show("size", `${grouped(size)} bytes, of which at most ${grouped(guest.exports._requests_get() * 4096)} were read`);
   show("requests", String(guest.exports._requests_get()));
   show("frames", String(frames));
   guest.detach();
 }
 
-const status = element("status");
-try {
-  await main();
-  status.textContent = "done";
-  status.dataset.state = "done";
-} catch (error) {
-  status.textContent = String(error);
-  status.dataset.state = "failed";
-}
+await play(main);

@@ -1,6 +1,7 @@
 // examples/chat-page with two visitors: the server runs on tokiwa/net, the page on WebSocketClient.
 import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { keepPicture } from "../support/browser.ts";
 
 interface Chat {
   port: number;
@@ -62,8 +63,7 @@ test("two visitors hear each other, and come back when the connection is lost", 
   await say(ada.page, "typed while away");
   await until(ada.page, "typed while away");
   await bob.page.waitForSelector("#status[data-state=here]");
-  const { CHAT_SCREENSHOT } = process.env;
-  if (CHAT_SCREENSHOT !== undefined) await ada.page.screenshot({ path: CHAT_SCREENSHOT });
+  await keepPicture(ada.page, "chat-page");
 
   await bob.page.close();
   await until(ada.page, "bob has left");

@@ -1,36 +1,25 @@
-// examples/julia, served by its own server and opened as a visitor opens it, with the headers and without.
-import { spawn, type ChildProcess } from "node:child_process";
-import { fileURLToPath } from "node:url";
+// examples/julia, as a visitor opens it, with the headers and without.
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { PageHarness } from "../support/browser.ts";
+// @ts-expect-error: a program of the examples, without types
+import { serve } from "../../examples/serve.mjs";
+import { keepPicture, PageHarness } from "../support/browser.ts";
 
 let harness: PageHarness;
-let server: ChildProcess;
-const addresses: Record<string, string> = {};
-
+let server: { origin: string; close(): void };
 beforeAll(async () => {
   harness = await PageHarness.start();
-  server = spawn(process.execPath, [fileURLToPath(new URL("../../examples/julia/serve.mjs", import.meta.url)), "0"], { stdio: ["ignore", "pipe", "inherit"] });
-  let printed = "";
-  await new Promise<void>((resolve, reject) => {
-    server.on("exit", (code) => reject(new Error(`the server ended with code ${code}`)));
-    server.stdout!.on("data", (chunk: Buffer) => {
-      printed += chunk.toString();
-      if (printed.split("\n").length > 2) resolve();
-    });
-  });
-  for (const address of printed.trim().split("\n")) addresses[new URL(address).pathname.split("/")[1]!] = address;
+  server = await (serve as () => Promise<typeof server>)();
 });
 afterAll(async () => {
   await harness.close();
-  server.kill();
+  server.close();
 });
 
 test.each([
-  ["isolated", "shared memory"],
-  ["plain", "messages"],
-])("the Julia page draws, counts right, and follows the slider (%s)", async (kind, transport) => {
-  const { page, problems } = await harness.visit(addresses[kind]!);
+  ["/isolated", "shared memory"],
+  ["", "messages"],
+])("the Julia page draws, counts right, and follows the slider (%s/)", async (prefix, transport) => {
+  const { page, problems } = await harness.visit(`${server.origin}${prefix}/examples/julia/`);
   const text = async (id: string): Promise<string> => (await page.textContent(`#${id}`)) ?? "";
   const done = (state: string): Promise<unknown> => page.waitForSelector(`#status[data-state=${state}]`, { timeout: 40_000 });
   await done("done");
@@ -45,24 +34,23 @@ test.each([
   expect(await text("count")).toBe("1");
   await page.fill("#workers", "3");
   await page.waitForSelector("#status:has-text('done by 3 workers')", { timeout: 40_000 });
-  const { JULIA_SCREENSHOT } = process.env;
-  if (JULIA_SCREENSHOT !== undefined) await page.screenshot({ path: JULIA_SCREENSHOT.replace("%", kind), fullPage: true });
+  await keepPicture(page, `julia-${transport.replace(" ", "-")}`);
 
   await page.click("#draw");                               // and stopped half-way
-  await page.waitForFunction('document.getElementById("progress").value > 2 && document.getElementById("progress").value < 40', undefined, { timeout: 40_000 });
-  await page.click("#stop");
+  const stop = '(() => { const { value } = document.getElementById("progress"); if (value <= 2 || value >= 40) return false; document.getElementById("stop").click(); return true; })()';
+  await page.waitForFunction(stop, undefined, { timeout: 40_000 });   // in one turn: a moment later it may be done
   await done("stopped");
   expect(await text("status")).toMatch(/^stopped after \d+ of 40 strips$/);
   await page.close();
   expect(problems).toEqual([]);
 }, 180_000);
 
-test("the server of the Julia page serves nothing else", async () => {
-  const { origin } = new URL(addresses["plain"]!);
-  for (const path of ["/plain/package.json", "/plain/examples/julia/../../package.json", "/plain/dist/..%2fpackage.json", "/examples/julia/index.html", "/isolated/examples/julia/none.js"]) {
-    expect((await fetch(origin + path)).status, path).toBe(404);
+test("the server of the examples serves nothing else", async () => {
+  for (const path of ["/package.json", "/isolated/package.json", "/examples/julia/../../package.json", "/dist/..%2fpackage.json", "/isolated/dist/..%2fpackage.json", "/isolated/examples/julia/none.js"]) {
+    expect((await fetch(server.origin + path)).status, path).toBe(404);
   }
-  const isolated = await fetch(addresses["isolated"]!);
+  const isolated = await fetch(`${server.origin}/isolated/examples/julia/`);
   expect([isolated.headers.get("cross-origin-opener-policy"), isolated.headers.get("cross-origin-embedder-policy")]).toEqual(["same-origin", "require-corp"]);
-  expect((await fetch(origin)).url).toBe(addresses["isolated"]);
+  const list = await (await fetch(`${server.origin}/`)).text();
+  for (const [, link] of list.matchAll(/href="([^"]+)"/g)) expect((await fetch(server.origin + link)).status, link).toBe(200);
 });

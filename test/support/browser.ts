@@ -129,3 +129,9 @@ async function withTimeout<T>(work: Promise<T>, ms: number, message: () => strin
     clearTimeout(timer);
   }
 }
+
+/** Keeps a picture of a page in the folder SCREENSHOTS, if that is set. */
+export async function keepPicture(page: Page, name: string): Promise<void> {
+  const { SCREENSHOTS } = process.env;
+  if (SCREENSHOTS !== undefined) await page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true });
+}
