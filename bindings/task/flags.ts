@@ -27,3 +27,5 @@ export const YIELD_LENT = 1024;
 export const YIELD_TAKEN = 2048;
 /** Its value was given to somebody. */
 export const TAKEN = 4096;
+/** Its scheduler has hooks. */
+export const HOOKED = 8192;

@@ -27,7 +27,7 @@ import { shared } from "../registry.ts";
 import { AbortHandle, type AbortOptions, type TaskId } from "./abort-handle.ts";
 import { awaitIn, ownFuture, ownWhenRead } from "./await.ts";
 import { addFailure, forgetFailure, reportFailure } from "./failures.ts";
-import { ABORTING, ASYNC, CANCELLED, CLEANING, DISPOSED, DONE, FULFILLED, FUTURE, GENERATOR, KIND, OBSERVED, REJECTED, REMOTE, START, TAKEN } from "./flags.ts";
+import { ABORTING, ASYNC, CANCELLED, CLEANING, DISPOSED, DONE, FULFILLED, FUTURE, GENERATOR, HOOKED, KIND, OBSERVED, REJECTED, REMOTE, START, TAKEN } from "./flags.ts";
 import { currentScope, isInScope, leaveScope, Scope, startInScope } from "./scope.ts";
 
 /** How a task ended. */
@@ -113,7 +113,7 @@ interface Extra {
   unlisten: (() => void) | undefined;
 }
 
-const generatorPrototype: unknown = Object.getPrototypeOf(function* () {});
+const GeneratorFunction = function* () {}.constructor as GeneratorFunctionConstructor;
 
 /** The other end of a task that runs on another thread. */
 export interface RemoteBody {
@@ -156,6 +156,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     super();
     this.scheduler = scheduler;
     this.body = body;
+    if (scheduler.hooks !== null) this.flags = HOOKED;
   }
 
   // ---- polled by the scheduler
@@ -166,9 +167,9 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
 
   run(): number {
     context.enterTask();
-    const hooks = this.scheduler.hooks;
-    if (hooks !== null) return this.runHooked(hooks);
-    return this.step();
+    const flags = this.flags;
+    if ((flags & (KIND | ABORTING | HOOKED)) === GENERATOR) return this.stepGenerator();
+    return (flags & HOOKED) === 0 ? this.step() : this.runHooked();
   }
 
   /**
@@ -192,20 +193,27 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
 
   private step(): number {
     const flags = this.flags;
-    if ((flags & (KIND | ABORTING)) === GENERATOR) {
-      let step: IteratorResult<Suspend, unknown>;
-      try {
-        step = (this.body as Generator<Suspend, unknown>).next();
-      } catch (error) {
-        return this.settle(REJECTED, error);
-      }
-      if (step === SUSPENDED) return UNIT_PENDING;
-      return this.advance(step);
-    }
     if ((flags & ABORTING) !== 0) return this.carryOutAbort();
-    if ((flags & KIND) === START) return this.start();
-    if ((flags & KIND) === FUTURE) return this.pollFuture();
-    return UNIT_PENDING;                                   // an async function goes on by itself
+    switch (flags & KIND) {
+      case START:
+        return this.start();
+      case GENERATOR:
+        return this.stepGenerator();
+      case FUTURE:
+        return this.pollFuture();
+      default:
+        return UNIT_PENDING;                               // an async function goes on by itself
+    }
+  }
+
+  private stepGenerator(): number {
+    let step: IteratorResult<Suspend, unknown>;
+    try {
+      step = (this.body as Generator<Suspend, unknown>).next();
+    } catch (error) {
+      return this.settle(REJECTED, error);
+    }
+    return step === SUSPENDED ? UNIT_PENDING : this.advance(step);
   }
 
   /** A step that is not the shared one: the end, a step through a wrapper, or something foreign. */
@@ -233,12 +241,18 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   private start(lent: Scope | null = null): number {
     let fn = this.body as TaskFn<unknown[], unknown>;
     let args: readonly unknown[] | undefined;
-    if (this.body instanceof Call) ({ fn, args } = this.body);
+    if (typeof fn !== "function") ({ fn, args } = this.body as Call);
     let result: unknown;
-    let scope = isGeneratorFunction(fn) ? null : lent;
+    let scope = lent;
     try {
-      if (isGeneratorFunction(fn)) result = args === undefined ? fn() : fn(...args);
-      else if (lent !== null) {
+      if (isGeneratorFunction(fn)) {
+        if (isInScope()) leaveScope();
+        this.body = args === undefined ? fn() : fn(...args);
+        this.flags |= GENERATOR;
+        this.admit();
+        return this.stepGenerator();
+      }
+      if (lent !== null) {
         this.body = context.scope = lent;
         try {
           result = args === undefined ? fn() : fn(...args);
@@ -357,7 +371,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     const error = this.cancelError();
     if (isFirst) this.extra?.controller?.abort(error);
     if (kind === GENERATOR) {
-      if (!isFirst) return this.step();                   // its finally blocks are already running
+      if (!isFirst) return this.stepGenerator();          // its finally blocks are already running
       let step: IteratorResult<Suspend, unknown>;
       try {
         step = (body as Generator<Suspend, unknown>).return(undefined);
@@ -647,8 +661,9 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return this;
   }
 
-  private runHooked(hooks: TaskHooks): number {
-    const meta = this.meta;
+  private runHooked(): number {
+    const { meta } = this;
+    const hooks = this.scheduler.hooks as TaskHooks;
     callHook(hooks.onBeforePoll, meta);
     const verdict = this.step();
     callHook(hooks.onAfterPoll, meta);
@@ -813,7 +828,7 @@ export function isTask(unit: unknown): unit is Task<unknown> {
 
 /** A generator function can be called without the async context that other functions may need. */
 export function isGeneratorFunction(fn: unknown): boolean {
-  return Object.getPrototypeOf(fn) === generatorPrototype;
+  return fn instanceof GeneratorFunction;                  // compiled in place, where Object.getPrototypeOf() is a call into the host
 }
 
 export function isGenerator(value: unknown): value is Generator<Suspend, unknown, unknown> {
