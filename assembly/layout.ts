@@ -6,7 +6,7 @@
 //   memory    | guest or host bytes | heap header | regions ...                     |
 //   arena     | header | parked | inbox | batch | wheel | inbox summary | inbox bits |   one region, never moves
 //   units     | states | links | args | ring |       one region, moves when it doubles
-//   timers    | entry, target | ...                  one region, moves when it doubles
+//   timers    | entries | free ids |               one region, moves when it doubles
 //   chunks    | region header | chunk | chunk ...    regions that never move
 
 /** Changes whenever anything below does; in the first word of every arena. */
@@ -92,7 +92,7 @@ export const ARENA_TICK = 80; //       u64, the same for the core
 export const ARENA_NEXT = 88; //       u64, tick of the next timer; 0: not known; all ones: there is none
 export const ARENA_TIMERS = 96; //     u32, address or 0
 export const ARENA_TIMER_CAPACITY = 100; // u32
-export const ARENA_TIMER_FREE = 104; // u32, id or NIL
+export const ARENA_TIMER_FREE = 104; // u32, how many free ids there are
 export const ARENA_TIMER_FRESH = 108; // u32, ids from here on were never used
 export const ARENA_TIMER_COUNT = 112; // u32
 export const ARENA_CHUNK_FREE = 116; // u32, address of a free chunk, or 0
@@ -130,10 +130,9 @@ export const ARENA_BYTES = INBOX_FIRST + (1 << (INBOX_FIRST_SHIFT - 3));
 // ---- units: four tables of one word per unit
 export const UNIT_BYTES = 16;
 
-// ---- timers
+// ---- timers: two tables of one word per id, the address of its entry, or FREE_TIMER, and a stack of free ids
 export const TIMER_BYTES = 8;
-export const TIMER_ENTRY = 0; //       u32, address of the entry; if the id is free: next free id << 1 | 1
-export const TIMER_TARGET = 4; //      u32, handle
+export const FREE_TIMER = 1; //        no address: those are even
 export const TIMERS_MIN = REGION_MIN / TIMER_BYTES;
 export const TIMERS_MAX = 1 << 26;
 
@@ -143,11 +142,12 @@ export const CHUNK_NEXT = 0; //        u32, address or 0
 export const CHUNK_PREVIOUS = 4; //    u32, address or 0
 export const CHUNK_FILL = 8; //        u32, entries written | entries still live << 16
 export const CHUNK_SLOT = 12; //       u32
-export const CHUNK_ENTRIES = 16; //    62 x { timer, low 32 bits of when }
-export const ENTRY_BYTES = 8;
+export const CHUNK_ENTRIES = 16; //    41 x { timer, low 32 bits of when, target }
+export const ENTRY_BYTES = 12;
 export const ENTRY_TIMER = 0; //       u32, id; NIL when cancelled
 export const ENTRY_WHEN = 4; //        u32
-export const CHUNK_CAPACITY = (CHUNK_BYTES - CHUNK_ENTRIES) / ENTRY_BYTES;
+export const ENTRY_TARGET = 8; //      u32, handle
+export const CHUNK_CAPACITY = ((CHUNK_BYTES - CHUNK_ENTRIES) / ENTRY_BYTES) | 0;
 export const ONE_WRITTEN = 1;
 export const ONE_LIVE = 1 << 16;
 

@@ -2,11 +2,12 @@
 //
 //   occupied  u64 per level, a bit per slot that has chunks
 //   slots     { first, last } chunk
-//   chunk     { next, previous, fill, slot } and 62 entries { timer, low half of when }
-//   timers    { address of the entry, target } per timer id
+//   chunk     { next, previous, fill, slot } and 41 entries { timer, low half of when, target }
+//   timers    address of the entry per timer id, and a stack of free ids
 //
-// Entries lie in arrays of 512 bytes, not in linked lists: firing reads memory in order, and a
-// cancel finds its entry through the timer and leaves a NIL. A chunk without live entries leaves
+// Entries lie in arrays of 512 bytes, not in linked lists: inserting and firing read memory in order only (of the table of ids,
+// which is in no order, they write a word and wait for nothing; with the target in that table, and free ids in a list through it, a
+// million timers cost a cache miss more each, at both), and a cancel finds its entry through the timer and leaves a NIL. A chunk without live entries leaves
 // its slot at once, so an occupied slot always has a live entry. Chunks are aligned to their size.
 // The price: one timer that stays while its neighbours are cancelled keeps 512 bytes until its slot is emptied.
 //
@@ -26,8 +27,8 @@ import {
   ARENA_CHUNK_END, ARENA_CHUNK_FREE, ARENA_CHUNK_NEXT, ARENA_CHUNK_REGIONS, ARENA_CHUNK_ROOM, ARENA_CHUNK_TOTAL,
   ARENA_ELAPSED, ARENA_HEAP, ARENA_NEXT, ARENA_TICK, ARENA_TIMERS, ARENA_TIMER_CAPACITY, ARENA_TIMER_COUNT,
   ARENA_TIMER_FREE, ARENA_TIMER_FRESH, CHUNK_BYTES, CHUNK_CAPACITY, CHUNK_ENTRIES, CHUNK_FILL, CHUNK_NEXT,
-  CHUNK_PREVIOUS, CHUNK_REGION_MAX, CHUNK_REGION_MIN, CHUNK_SHIFT, CHUNK_SLOT, ENTRY_BYTES, ENTRY_TIMER, ENTRY_WHEN,
-  NIL, ONE_LIVE, ONE_WRITTEN, SLOT_FIRST, SLOT_LAST, TIMERS_MAX, TIMERS_MIN, TIMER_BYTES, TIMER_ENTRY, TIMER_TARGET,
+  CHUNK_PREVIOUS, CHUNK_REGION_MAX, CHUNK_REGION_MIN, CHUNK_SHIFT, CHUNK_SLOT, ENTRY_BYTES, ENTRY_TARGET, ENTRY_TIMER, ENTRY_WHEN,
+  FREE_TIMER, NIL, ONE_LIVE, ONE_WRITTEN, SLOT_FIRST, SLOT_LAST, TIMERS_MAX, TIMERS_MIN, TIMER_BYTES,
   WHEEL_LEVELS, WHEEL_OCCUPIED, WHEEL_SLOTS, WHEEL_SLOT_COUNT,
 } from "./layout";
 import { indexOf, levelOf } from "./bits";
@@ -41,7 +42,6 @@ const TICK_MAX: u64 = 1 << 53;
 
 export function initWheel(arena: usize): void {
   store<u64>(arena, NEVER, ARENA_NEXT);
-  store<u32>(arena, NIL, ARENA_TIMER_FREE);
 }
 
 export function freeWheel(arena: usize): void {
@@ -62,7 +62,7 @@ export function freeWheel(arena: usize): void {
  * @returns false: out of memory; everything still works as before.
  */
 export function growTimers(arena: usize): bool {
-  const full = load<u32>(arena, ARENA_TIMER_FREE) == <u32>NIL
+  const full = load<u32>(arena, ARENA_TIMER_FREE) == 0
     && load<u32>(arena, ARENA_TIMER_FRESH) == load<u32>(arena, ARENA_TIMER_CAPACITY);
   const short = isShort(arena, load<u32>(arena, ARENA_TIMER_COUNT));
   if (short && !growChunks(arena)) return false;
@@ -74,32 +74,32 @@ export function insert(arena: usize, tick: f64, target: u32): i32 {
   const count = load<u32>(arena, ARENA_TIMER_COUNT);
   if (isShort(arena, count)) return -1;
   const timers = <usize>load<u32>(arena, ARENA_TIMERS);
-  let timer = load<u32>(arena, ARENA_TIMER_FREE);
-  if (timer != <u32>NIL) {
-    store<u32>(arena, <u32>(load<i32>(timers + <usize>timer * TIMER_BYTES + TIMER_ENTRY) >> 1), ARENA_TIMER_FREE);
+  const free = load<u32>(arena, ARENA_TIMER_FREE);
+  let timer = load<u32>(arena, ARENA_TIMER_FRESH);
+  if (free != 0) {
+    store<u32>(arena, free - 1, ARENA_TIMER_FREE);
+    timer = load<u32>(freePtr(arena, timers, free - 1));
   } else {
-    timer = load<u32>(arena, ARENA_TIMER_FRESH);
     if (timer == load<u32>(arena, ARENA_TIMER_CAPACITY)) return -1;
     store<u32>(arena, timer + 1, ARENA_TIMER_FRESH);
   }
-  store<u32>(timers + <usize>timer * TIMER_BYTES + TIMER_TARGET, target);
   store<u32>(arena, count + 1, ARENA_TIMER_COUNT);
   const elapsed = load<u64>(arena, ARENA_TICK);
   const asked = <i64>tick;
   const when = asked > <i64>elapsed ? <u64>asked : elapsed;
   if (when < load<u64>(arena, ARENA_NEXT)) store<u64>(arena, when, ARENA_NEXT);
-  place(arena, timers, timer, when, elapsed);
+  place(arena, timers, timer, when, target, elapsed);
   return timer;
 }
 
 /** Takes out a timer that has not fired. */
 export function cancel(arena: usize, timer: u32): void {
   if (timer >= load<u32>(arena, ARENA_TIMER_FRESH)) return;
-  const record = <usize>load<u32>(arena, ARENA_TIMERS) + <usize>timer * TIMER_BYTES;
-  const entry = <usize>load<u32>(record + TIMER_ENTRY);
-  if (entry & 1) return;
+  const timers = <usize>load<u32>(arena, ARENA_TIMERS);
+  const entry = <usize>load<u32>(timers + (<usize>timer << 2));
+  if (entry & FREE_TIMER) return;
   if (load<u32>(entry + ENTRY_WHEN) == <u32>load<u64>(arena, ARENA_NEXT)) store<u64>(arena, 0, ARENA_NEXT);
-  release(arena, record, timer);
+  release(arena, timers, timer);
   const chunk = entry & ~<usize>(CHUNK_BYTES - 1);
   let fill = load<u32>(chunk + CHUNK_FILL) - <u32>ONE_LIVE;
   if (fill < <u32>ONE_LIVE) {
@@ -114,7 +114,8 @@ export function cancel(arena: usize, timer: u32): void {
 
 export function retarget(arena: usize, timer: u32, target: u32): void {
   if (timer >= load<u32>(arena, ARENA_TIMER_FRESH)) return;
-  store<u32>(<usize>load<u32>(arena, ARENA_TIMERS) + <usize>timer * TIMER_BYTES + TIMER_TARGET, target);
+  const entry = <usize>load<u32>(<usize>load<u32>(arena, ARENA_TIMERS) + (<usize>timer << 2));
+  if (!(entry & FREE_TIMER)) store<u32>(entry + ENTRY_TARGET, target);
 }
 
 /** The exact tick of the earliest timer, or Infinity. Looks through one slot if it is not known. */
@@ -189,8 +190,9 @@ function empty(arena: usize, slot: u32, elapsed: u64): u32 {
   let chunk = <usize>load<u32>(place_ + SLOT_FIRST);
   store<u64>(place_, 0);
   vacate(arena, slot);
-  let free = load<u32>(arena, ARENA_TIMER_FREE);
-  let released: u32 = 0;
+  const before = load<u32>(arena, ARENA_TIMER_FREE);
+  const first = freePtr(arena, timers, before);
+  let free = first;
   let fired: u32 = 0;
   while (chunk != 0) {
     const end = chunk + CHUNK_ENTRIES + <usize>(load<u32>(chunk + CHUNK_FILL) & 0xffff) * ENTRY_BYTES;
@@ -198,15 +200,14 @@ function empty(arena: usize, slot: u32, elapsed: u64): u32 {
       const timer = load<u32>(entry + ENTRY_TIMER);
       if (timer == <u32>NIL) continue;
       const ahead = load<u32>(entry + ENTRY_WHEN) - <u32>elapsed;
+      const target = load<u32>(entry + ENTRY_TARGET);
       if (ahead != 0) {
-        place(arena, timers, timer, elapsed + ahead, elapsed);
+        place(arena, timers, timer, elapsed + ahead, target, elapsed);
         continue;
       }
-      const record = timers + <usize>timer * TIMER_BYTES;
-      const target = load<u32>(record + TIMER_TARGET);
-      store<u32>(record + TIMER_ENTRY, (free << 1) | 1);
-      free = timer;
-      released++;
+      store<u32>(timers + (<usize>timer << 2), FREE_TIMER);
+      store<u32>(free, timer);
+      free += 4;
       if (notify(arena, target)) {
         push(arena, indexOf(target));
         fired++;
@@ -217,14 +218,15 @@ function empty(arena: usize, slot: u32, elapsed: u64): u32 {
     freeChunk(arena, chunk);
     chunk = following;
   }
-  store<u32>(arena, free, ARENA_TIMER_FREE);
+  const released = <u32>(free - first) >> 2;
+  store<u32>(arena, before + released, ARENA_TIMER_FREE);
   store<u32>(arena, load<u32>(arena, ARENA_TIMER_COUNT) - released, ARENA_TIMER_COUNT);
   return fired;
 }
 
 // @ts-ignore: decorator
 @inline
-function place(arena: usize, timers: usize, timer: u32, when: u64, elapsed: u64): void {
+function place(arena: usize, timers: usize, timer: u32, when: u64, target: u32, elapsed: u64): void {
   const level = levelOf(elapsed, when);
   const slot = (level << 6) | (<u32>(when >> (level * 6)) & 63);
   let chunk = <usize>load<u32>(arena + WHEEL_SLOTS + (<usize>slot << 3) + SLOT_LAST);
@@ -234,7 +236,8 @@ function place(arena: usize, timers: usize, timer: u32, when: u64, elapsed: u64)
   store<u32>(chunk + CHUNK_FILL, fill + <u32>(ONE_LIVE + ONE_WRITTEN));
   store<u32>(entry + ENTRY_TIMER, timer);
   store<u32>(entry + ENTRY_WHEN, <u32>when);
-  store<u32>(timers + <usize>timer * TIMER_BYTES + TIMER_ENTRY, <u32>entry);
+  store<u32>(entry + ENTRY_TARGET, target);
+  store<u32>(timers + (<usize>timer << 2), <u32>entry);
 }
 
 // @ts-ignore: decorator
@@ -263,11 +266,20 @@ function findNext(arena: usize): u64 {
 
 // ---- timer ids
 
+/** The place above `count` ids in the stack of free ones. */
 // @ts-ignore: decorator
 @inline
-function release(arena: usize, record: usize, timer: u32): void {
-  store<u32>(record + TIMER_ENTRY, (load<u32>(arena, ARENA_TIMER_FREE) << 1) | 1);
-  store<u32>(arena, timer, ARENA_TIMER_FREE);
+function freePtr(arena: usize, timers: usize, count: u32): usize {
+  return timers + (<usize>(load<u32>(arena, ARENA_TIMER_CAPACITY) + count) << 2);
+}
+
+// @ts-ignore: decorator
+@inline
+function release(arena: usize, timers: usize, timer: u32): void {
+  const free = load<u32>(arena, ARENA_TIMER_FREE);
+  store<u32>(timers + (<usize>timer << 2), FREE_TIMER);
+  store<u32>(freePtr(arena, timers, free), timer);
+  store<u32>(arena, free + 1, ARENA_TIMER_FREE);
   store<u32>(arena, load<u32>(arena, ARENA_TIMER_COUNT) - 1, ARENA_TIMER_COUNT);
 }
 
@@ -280,7 +292,9 @@ function growTable(arena: usize): bool {
   const region = takeRegion(heap, capacity * <u32>TIMER_BYTES);
   if (region == 0) return false;
   if (before != 0) {
-    memory.copy(region, old, <usize>before * TIMER_BYTES);
+    const bytes = <usize>before << 2;
+    memory.copy(region, old, bytes);
+    memory.copy(region + (<usize>capacity << 2), old + bytes, <usize>load<u32>(arena, ARENA_TIMER_FREE) << 2);
     giveRegion(heap, old, before * <u32>TIMER_BYTES);
   }
   store<u32>(arena, <u32>region, ARENA_TIMERS);
