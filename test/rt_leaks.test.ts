@@ -111,7 +111,7 @@ test("runtimes that come and go give their memory back", async () => {
 }, 60_000);
 
 test("metrics() counts tasks, polls, timers, drives and slices", async () => {
-  await using runtime = new Runtime({ lane: "manual" });
+  await using runtime = new Runtime({ lane: "manual", timeSlice: 60_000 });
   const before = runtime.metrics();
   expect(before).toMatchObject({ ...IDLE, tasksSpawned: 0, polls: 0, drives: 0, longestSlice: 0 });
   const sleeper = runtime.spawn(function* () { yield* sleep(1e6); });
