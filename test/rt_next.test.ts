@@ -55,7 +55,7 @@ test("one that yields and is woken in the same poll is polled once, in the place
 });
 
 test.each([1, 2, 61])("two that wake one another for ever let others have turns, %i polls at a time", (eventInterval) => {
-  using runtime = new Runtime({ eventInterval, startPaused: false });
+  using runtime = new Runtime({ eventInterval });
   const there = new Notify();
   const back = new Notify();
   let rounds = 0;
@@ -73,15 +73,14 @@ test.each([1, 2, 61])("two that wake one another for ever let others have turns,
         back.notifyOne();
       }
     });
-    yield* sleep(2);
-    for (let i = 0; i < 10; i++) yield* yieldNow();
+    yield* sleep(1);                                       // timers have theirs
+    while (rounds < 100) yield* yieldNow();
     ping.abort();
     pong.abort();
     yield* ping.result();
     yield* pong.result();
   };
   runtime.blockOn(main);
-  expect(rounds).toBeGreaterThan(10);
   expect(runtime.metrics().tasksAlive).toBe(0);
 });
 
