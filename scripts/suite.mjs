@@ -6,8 +6,8 @@ import { basename } from "node:path";
 import { build } from "esbuild";
 import { at } from "./lib.mjs";
 
-/** Vitest only: they measure the heap of Node, listen to its process or import the sources. */
-const NODE_ONLY = new Set(["sync_channels_leaks", "sync_locks_leak", "sync_waiters", "task_hooks"]);
+/** Vitest only: they measure the heap of Node, listen to its process, make another realm or import the sources. */
+const NODE_ONLY = new Set(["sync_channels_leaks", "sync_locks_leak", "sync_waiters", "task_hooks", "task_thenable"]);
 const SUITES = /^(sync|task|macros|time|coop)_.*\.test\.ts$/;
 
 export const suites = readdirSync(at("test"))
