@@ -1,4 +1,4 @@
-import { Runtime, sleep } from "tokiwa";
+import { join, Runtime, sleep, timeout } from "tokiwa";
 import { send, SharedBarrier, SharedMutex, SharedNotify, SharedSemaphore, sharedChannel, type SharedReceiver, type SharedSender, Thread, ThreadPool } from "tokiwa/threads";
 import { afterAll, describe, expect, test } from "vitest";
 import "./support/sent.ts";
@@ -69,6 +69,13 @@ describe("SharedMutex", () => {
     await sleep(20);
     thread.terminate();
     expect((await both)[0]).toBe("before");
+  });
+
+  test("a join that is dropped gives back the lock it has got, and the permit", async () => {
+    const mutex = new SharedMutex(1);
+    const gate = new SharedSemaphore(1);
+    await expect(timeout(5, join(mutex.lock(), gate.acquire(), new SharedNotify().notified()))).rejects.toThrow();
+    expect([mutex.isLocked, gate.availablePermits]).toEqual([false, 1]);
   });
 
   test("a dropped wait leaves the queue", async () => {
@@ -206,5 +213,21 @@ describe("sharedChannel", () => {
     const last = rx.recv();
     setTimeout(() => thread.terminate(), 20);
     expect(await last).toBe(undefined);
+  });
+
+  test("a sender does not count that was for a job which never began", async () => {
+    const [tx, rx] = sharedChannel<number>(4);
+    const thread = new ThreadPool({ size: 1 });
+    const busy = thread.exec(() => tokiwa.sleep(10));
+    const waiting = thread.exec((s: SharedSender<number>) => s.send(1), tx);
+    waiting.abort();
+    expect((await waiting.result()).status).toBe("cancelled");
+    await expect(thread.exec((...all: unknown[]) => all, tx, { no: () => 0 })).rejects.toThrow("cannot be sent");
+    await busy;
+    const never = thread.exec((s: SharedSender<number>) => s.send(2), tx);
+    await thread.shutdown();
+    expect((await never.result()).status).toBe("cancelled");
+    tx.close();
+    expect(await rx.recv()).toBe(undefined);
   });
 });

@@ -234,6 +234,7 @@ export interface Packed {
   type: string;
   state: unknown;
   transfer?: Transferable[];
+  over?: () => void;
 }
 
 /** A primitive as an argument: a port of its own for whoever gets it. */

@@ -1,304 +1,327 @@
 // Permits in shared memory: a fair semaphore for threads, which all shared primitives are made of.
 //
-//   LOCK     0, or the number of the thread that changes the rest; held for a few instructions
+// One or two of them lie behind a ledger (ledger.ts), whose lock they share. Each is
+//
 //   PERMITS  free permits. With a queue, never enough for its front
 //   CLOSED   nobody waits any more
 //   HEAD, TAIL  the queue: cells of [state, permits wanted, thread], indices masked when they address a cell
 //   FLAGS    whether HOLDERS is kept, and whether newcomers may overtake
 //   FAIR_AT  with overtaking: when the queue began, or the front of it was last given its turn
-//   HOLDERS  pairs of [thread, permits held]: what a dead thread held is given back
+//   HOLDERS  pairs of [thread, permits held], one for each thread: what a dead thread held is given back
 //
 // A lock that always goes to the front of the queue goes through the operating system at every unlock, for the front sleeps: 20 to
 // 50 us each. So where newcomers may overtake, a release only pokes the front, which then tries for itself, and whoever runs takes
 // the permit meanwhile; but once in FAIR_MS the front gets it, whoever comes. parking_lot's locks do the same.
 //
-// A cell goes FREE -> WAITING -> GRANTED | REFUSED, by whoever holds LOCK, and its waiter is notified, who frees it; or
-// WAITING -> LEFT by the waiter itself, and HEAD frees it in passing. Nobody takes a cell that is not free. Waiters look every CHECK_MS whether a holder has died.
+// A cell goes FREE -> WAITING -> GRANTED | REFUSED, by whoever holds the lock, and its waiter is notified, who frees it; or
+// WAITING -> LEFT by the waiter itself, and HEAD frees it in passing. Nobody takes a cell that is not free. Waiters look every
+// CHECK_MS whether somebody has died, as a holder or inside the lock. Permits, holder and cell of one step change together, so a death counts
+// a permit neither twice nor not at all.
 
-import { AcquireError, ContextError, TryAcquireError } from "../errors.ts";
-import { context, Operation, PENDING, proceed, restore, type Reactor, type Waker } from "../future.ts";
-import { keepAlive, mayBlock, microtask, startTimer } from "../host.ts";
-import { family, isDead, ownId } from "../workers/family.ts";
+import { AcquireError, TryAcquireError } from "../errors.ts";
+import { isDead, ownId } from "../workers/family.ts";
+import { checkMayBlock, pauseThread } from "./blocking.ts";
+import { Ledger, LEDGER_WORDS, POKED, WAITING } from "./ledger.ts";
 
-const LOCK = 0;
-const PERMITS = 1;
-const CLOSED = 2;
-const HEAD = 3;
-const TAIL = 4;
-const FLAGS = 5;
+// Offsets in one of them.
+const PERMITS = 0;
+const CLOSED = 1;
+const HEAD = 2;
+const TAIL = 3;
+const FLAGS = 4;
+const FAIR_AT = 5;
 /** What a dead thread holds is given back. */
 const TRACKS = 1;
 /** Whoever comes may overtake those that wait, for a while. */
 const OVERTAKES = 2;
-/** Two words for whoever builds on this; the first one is FAIR_AT where newcomers may overtake. */
-export const SPARE = 6;
-const FAIR_AT = SPARE;
+/** Never more than one is free: a notification that is kept. */
+const KEEPS_ONE = 4;
 const HOLDERS = 8;
 const HOLDER_PAIRS = 256;
 const CELLS = HOLDERS + HOLDER_PAIRS * 2;
 /** Waiters that can queue at once; more wait in turns. */
 const CELL_COUNT = 1024;
 const CELL_WORDS = 3;
-const WORDS = CELLS + CELL_COUNT * CELL_WORDS;
+const PERMITS_WORDS = CELLS + CELL_COUNT * CELL_WORDS;
 
 const FREE = 0;
-const WAITING = 1;
-const GRANTED = 2;
-const REFUSED = 3;
+export const GRANTED = 2;
+export const REFUSED = 3;
 const LEFT = 4;
-const POKED = 5;
 
 /** Milliseconds after which the front of the queue has its turn. */
 const FAIR_MS = 1;
 /** Looks at a free permit before a thread queues and sleeps, where newcomers may overtake. */
 const SPINS = 60;
-/** Looks at the lock, and the milliseconds it is slept for then. */
-const LOCK_SPINS = 100;
-const LOCK_NAP = 0.05;
-
-/** Milliseconds between looks for holders that have died. */
-const CHECK_MS = 50;
+/** Milliseconds between looks for threads that have died. */
+export const CHECK_MS = 50;
 
 // What request() returns besides a cell, which is positive.
-const FULL = -1;
-const REFUSE = -2;
+export const FULL = -1;
+export const REFUSE = -2;
 /** Granted at once. */
 export const NOW = -3;
 
-type WaitAsync = (words: Int32Array, index: number, value: number, ms: number) => { async: boolean; value: Promise<string> | string };
-const waitAsync = (Atomics as unknown as { waitAsync?: WaitAsync }).waitAsync;
+/** How permits begin. */
+export interface Kind {
+  readonly permits: number;
+  /** What a dead thread holds is given back. */
+  readonly tracks?: boolean;
+  /** Newcomers may overtake. */
+  readonly overtakes?: boolean;
+  /** Never more than one is free. */
+  readonly keepsOne?: boolean;
+}
 
 export class Permits {
   readonly words: Int32Array;
+  readonly ledger: Ledger;
+  readonly #base: number;
 
-  constructor(permits: number | Int32Array, tracks = true, overtakes = false) {
-    if (typeof permits !== "number") {
-      this.words = permits;
-      return;
-    }
-    this.words = new Int32Array(new SharedArrayBuffer(WORDS * 4));
-    this.words[PERMITS] = permits;
-    this.words[FLAGS] = (tracks ? TRACKS : 0) | (overtakes ? OVERTAKES : 0);
+  /** @param place which of those that lie in `words` */
+  constructor(words: Int32Array, place = 0, ledger: Ledger = new Ledger(words)) {
+    this.words = words;
+    this.ledger = ledger;
+    this.#base = LEDGER_WORDS + place * PERMITS_WORDS;
+    const { onTakeOver } = ledger;
+    ledger.onTakeOver = () => {
+      onTakeOver();
+      this.pass();
+    };
   }
 
+  /** Memory for some of them, behind one lock. */
+  static make(...kinds: Kind[]): Int32Array {
+    const words = new Int32Array(new SharedArrayBuffer((LEDGER_WORDS + kinds.length * PERMITS_WORDS) * 4));
+    for (const [place, { permits, tracks = true, overtakes = false, keepsOne = false }] of kinds.entries()) {
+      const base = LEDGER_WORDS + place * PERMITS_WORDS;
+      words[base + PERMITS] = permits;
+      words[base + FLAGS] = (tracks ? TRACKS : 0) | (overtakes ? OVERTAKES : 0) | (keepsOne ? KEEPS_ONE : 0);
+    }
+    return words;
+  }
+
+  /** Free ones, and those that dead threads held. */
   get available(): number {
-    return Atomics.load(this.words, PERMITS);
+    this.reclaim();
+    return this.#free;
+  }
+
+  get #free(): number {
+    return Atomics.load(this.words, this.#base + PERMITS);
   }
 
   get isClosed(): boolean {
-    return Atomics.load(this.words, CLOSED) !== 0;
-  }
-
-  // ---- the lock: short, and stolen from the dead
-
-  enter(): void {
-    const { words } = this;
-    const me = ownId();
-    for (let spins = 0; ; spins++) {
-      const holder = Atomics.compareExchange(words, LOCK, 0, me);
-      if (holder === 0) return;
-      if (spins < LOCK_SPINS) continue;
-      if (isDead(holder) && Atomics.compareExchange(words, LOCK, holder, me) === holder) return;
-      if (mayBlock) Atomics.wait(words, LOCK, holder, LOCK_NAP);
-    }
-  }
-
-  /** Wakes nobody: those who wait for it look again soon. */
-  leave(): void {
-    Atomics.store(this.words, LOCK, 0);
-  }
-
-  // ---- inside the lock
-
-  #hold(thread: number, count: number): void {
-    const { words } = this;
-    if (((words[FLAGS] as number) & TRACKS) === 0) return;
-    let free = -1;
-    for (let i = HOLDERS; i < CELLS; i += 2) {
-      if (words[i] === thread && words[i + 1] !== 0) {
-        words[i + 1]! += count;
-        return;
-      }
-      if (free < 0 && words[i + 1] === 0) free = i;
-    }
-    if (free < 0 || count < 0) return;                     // more threads than places: this one's death is not noticed
-    words[free] = thread;
-    words[free + 1] = count;
-  }
-
-  #grant(): void {
-    const { words } = this;
-    while (words[HEAD] !== words[TAIL]) {
-      const cell = CELLS + ((words[HEAD] as number) & (CELL_COUNT - 1)) * CELL_WORDS;
-      if (words[cell] === WAITING || words[cell] === POKED) {
-        const thread = words[cell + 2] as number;
-        const wanted = words[cell + 1] as number;
-        if (isDead(thread)) words[cell] = FREE;
-        else {
-          if ((words[PERMITS] as number) < wanted) {
-            if (words[CLOSED] === 0) return;
-            this.#tell(cell, REFUSED);
-          } else {
-            words[PERMITS]! -= wanted;
-            this.#hold(thread, wanted);
-            this.#tell(cell, GRANTED);
-          }
-        }
-      } else if (words[cell] === LEFT) words[cell] = FREE;
-      words[HEAD]!++;
-    }
+    return Atomics.load(this.words, this.#base + CLOSED) !== 0;
   }
 
   get #overtakes(): boolean {
-    return ((this.words[FLAGS] as number) & OVERTAKES) !== 0;
+    return ((this.words[this.#base + FLAGS] as number) & OVERTAKES) !== 0;
   }
 
-  /** Permits have come back: pokes the front, or gives it its turn. */
-  #pass(): void {
+  /** Nobody waits; inside the lock, or as a guess. */
+  get #isQueueEmpty(): boolean {
+    return this.words[this.#base + HEAD] === this.words[this.#base + TAIL];
+  }
+
+  #cellAt(index: number): number {
+    return this.#base + CELLS + (index & (CELL_COUNT - 1)) * CELL_WORDS;
+  }
+
+  // ---- inside the lock: parts of a change, which the caller commits
+
+  /** Whether somebody who comes now may have them. */
+  mayTake(wanted: number): boolean {
+    return (this.words[this.#base + PERMITS] as number) >= wanted && (this.#isQueueEmpty || this.#overtakes);
+  }
+
+  /** Free permits become more, or fewer. */
+  noteFree(change: number): void {
     const { words } = this;
-    if (!this.#overtakes) {
-      this.#grant();
-      return;
+    const free = (words[this.#base + PERMITS] as number) + change;
+    this.ledger.note(this.#base + PERMITS, free > 1 && ((words[this.#base + FLAGS] as number) & KEEPS_ONE) !== 0 ? 1 : free);
+  }
+
+  /** Nobody waits any more; `pass()` tells those who do. */
+  noteClosed(): void {
+    this.ledger.note(this.#base + CLOSED, 1);
+  }
+
+  /** A thread holds more, or fewer. */
+  noteHeld(thread: number, change: number): void {
+    const { words, ledger } = this;
+    if (thread === 0 || ((words[this.#base + FLAGS] as number) & TRACKS) === 0) return;
+    const place = this.#placeOf(thread);
+    if (place < 0) return;                                 // more threads than places: this one's death is not noticed
+    if (words[place] === thread) ledger.note(place + 1, (words[place + 1] as number) + change);
+    else if (change > 0) {
+      ledger.note(place, thread);
+      ledger.note(place + 1, change);
     }
-    if (words[HEAD] === words[TAIL]) return;
-    const now = Date.now() | 0;
-    if (words[CLOSED] !== 0 || ((now - (words[FAIR_AT] as number)) | 0) >= FAIR_MS) {
-      words[FAIR_AT] = now;
-      this.#grant();
-      return;
+  }
+
+  /** A thread keeps its place. Without one: one that nobody has had, else one of a thread that holds nothing. */
+  #placeOf(thread: number): number {
+    const { words } = this;
+    const end = this.#base + CELLS;
+    let unused = -1;
+    for (let place = this.#base + HOLDERS; place < end; place += 2) {
+      const owner = words[place] as number;
+      if (owner === thread || owner === 0) return place;
+      if (unused < 0 && words[place + 1] === 0) unused = place;
     }
+    return unused;
+  }
+
+  // ---- inside the lock: whole changes
+
+  /** Permits may have become free: serves the queue, or pokes its front. */
+  pass(): void {
+    if (this.#isQueueEmpty) return;
+    const { words } = this;
+    if (this.#overtakes) {
+      const now = Date.now() | 0;
+      if (words[this.#base + CLOSED] === 0 && ((now - (words[this.#base + FAIR_AT] as number)) | 0) < FAIR_MS) {
+        this.#poke();
+        return;
+      }
+      words[this.#base + FAIR_AT] = now;
+    }
+    this.#grant();
+  }
+
+  #poke(): void {
     this.#dropLeft();
-    if (words[HEAD] === words[TAIL]) return;
-    const cell = CELLS + ((words[HEAD] as number) & (CELL_COUNT - 1)) * CELL_WORDS;
-    if (words[cell] === WAITING) this.#tell(cell, POKED);
+    if (this.#isQueueEmpty) return;
+    const cell = this.#cellAt(this.words[this.#base + HEAD] as number);
+    if (this.words[cell] !== WAITING) return;
+    Atomics.store(this.words, cell, POKED);
+    Atomics.notify(this.words, cell);
+  }
+
+  /** Serves the queue as far as permits go. */
+  #grant(): void {
+    const { words, ledger } = this;
+    for (;;) {
+      this.#dropLeft();
+      if (this.#isQueueEmpty) return;
+      const head = words[this.#base + HEAD] as number;
+      const cell = this.#cellAt(head);
+      const wanted = words[cell + 1] as number;
+      const state = words[cell];
+      if (state === WAITING || state === POKED) {
+        const has = (words[this.#base + PERMITS] as number) >= wanted;
+        if (!has && words[this.#base + CLOSED] === 0) return;
+        if (has) {
+          this.noteFree(-wanted);
+          this.noteHeld(words[cell + 2] as number, wanted);
+        }
+        ledger.note(this.#base + HEAD, head + 1);
+        ledger.noteCell(cell, has ? GRANTED : REFUSED);
+        ledger.commit();
+      } else words[this.#base + HEAD]!++;
+    }
   }
 
   /** Moves the head past those that have left, or died. */
   #dropLeft(): void {
     const { words } = this;
-    while (words[HEAD] !== words[TAIL]) {
-      const cell = CELLS + ((words[HEAD] as number) & (CELL_COUNT - 1)) * CELL_WORDS;
+    for (; !this.#isQueueEmpty; words[this.#base + HEAD]!++) {
+      const cell = this.#cellAt(words[this.#base + HEAD] as number);
       const state = words[cell] as number;
       if (state === WAITING || state === POKED) {
         if (!isDead(words[cell + 2] as number)) return;
         words[cell] = FREE;
       } else if (state === LEFT) words[cell] = FREE;
-      words[HEAD]!++;
     }
   }
 
-  /** Whoever was poked tries for itself. False when somebody was quicker; it waits on then. */
-  claim(cell: number, wanted: number): boolean {
+  /** Queues this thread. @returns its cell, or FULL */
+  #queue(wanted: number): number {
     const { words } = this;
-    this.enter();
-    const state = words[cell];
-    let isMine = state === GRANTED;
-    if (isMine) words[cell] = FREE;
-    else if (state === POKED) {
-      isMine = (words[PERMITS] as number) >= wanted;
-      words[cell] = isMine ? LEFT : WAITING;
-      if (isMine) {
-        words[PERMITS]! -= wanted;
-        this.#hold(ownId(), wanted);
-        this.#dropLeft();
-      }
-    }
-    this.leave();
-    return isMine;
-  }
-
-  #tell(cell: number, state: number): void {
-    Atomics.store(this.words, cell, state);
-    Atomics.notify(this.words, cell);
+    const tail = words[this.#base + TAIL] as number;
+    if (this.#overtakes && this.#isQueueEmpty) words[this.#base + FAIR_AT] = Date.now() | 0;
+    if (tail - (words[this.#base + HEAD] as number) >= CELL_COUNT) return FULL;
+    const cell = this.#cellAt(tail);
+    if (words[cell] !== FREE && !isDead(words[cell + 2] as number)) return FULL;
+    words[cell + 1] = wanted;
+    words[cell + 2] = ownId();
+    Atomics.store(words, cell, WAITING);                   // of one who dies here: nobody looks at it before the tail has moved
+    words[this.#base + TAIL] = tail + 1;
+    return cell;
   }
 
   // ---- operations
 
   /** NOW, REFUSE, FULL, or the cell to wait at. */
   request(wanted: number, mayQueue: boolean): number {
-    const { words } = this;
-    this.enter();
-    try {
-      if ((words[HEAD] === words[TAIL] || this.#overtakes) && (words[PERMITS] as number) >= wanted) {
-        words[PERMITS]! -= wanted;
-        this.#hold(ownId(), wanted);
-        return NOW;
-      }
-      if (words[CLOSED] !== 0) return REFUSE;
-      if (!mayQueue) return FULL;
-      const tail = words[TAIL] as number;
-      if (tail === words[HEAD] && this.#overtakes) words[FAIR_AT] = Date.now() | 0;
-      if (tail - (words[HEAD] as number) >= CELL_COUNT) return FULL;
-      const cell = CELLS + (tail & (CELL_COUNT - 1)) * CELL_WORDS;
-      if (words[cell] !== FREE && !isDead(words[cell + 2] as number)) return FULL;
-      words[cell + 1] = wanted;
-      words[cell + 2] = ownId();
-      Atomics.store(words, cell, WAITING);
-      words[TAIL] = tail + 1;
-      return cell;
-    } finally {
-      this.leave();
-    }
+    const { ledger } = this;
+    ledger.enter();
+    let result = NOW;
+    if (this.mayTake(wanted)) {
+      this.noteFree(-wanted);
+      this.noteHeld(ownId(), wanted);
+      ledger.commit();
+    } else if (this.words[this.#base + CLOSED] !== 0) result = REFUSE;
+    else result = mayQueue ? this.#queue(wanted) : FULL;
+    ledger.leave();
+    return result;
   }
 
   /** Gives permits back that `thread` held (0: that nobody held). */
   release(count: number, thread: number = ownId()): void {
-    this.enter();
-    this.words[PERMITS]! += count;
-    if (thread !== 0) this.#hold(thread, -count);
-    this.#pass();
-    this.leave();
+    const { ledger } = this;
+    ledger.enter();
+    this.noteRelease(count, thread);
+    ledger.commit();
+    this.pass();
+    ledger.leave();
   }
 
-  /** What one thread holds is another's now. */
-  moveHold(from: number, to: number, count: number): void {
-    this.enter();
-    this.#hold(from, -count);
-    this.#hold(to, count);
-    this.leave();
+  noteRelease(count: number, thread: number): void {
+    this.noteFree(count);
+    this.noteHeld(thread, -count);
   }
 
   /** They will not come back. */
   forget(count: number): void {
-    this.enter();
-    this.#hold(ownId(), -count);
-    this.leave();
-  }
-
-  /** Stops waiting. A grant that came meanwhile is given back. */
-  withdraw(cell: number, wanted: number): void {
-    this.enter();
-    const state = this.words[cell];
-    const waited = state === WAITING || state === POKED;
-    this.words[cell] = waited ? LEFT : FREE;
-    this.leave();
-    if (state === GRANTED) this.release(wanted);
-    else if (waited) this.release(0, 0);                   // who waited behind it may be next
+    const { ledger } = this;
+    ledger.enter();
+    this.noteHeld(ownId(), -count);
+    ledger.commit();
+    ledger.leave();
   }
 
   close(): void {
-    this.enter();
-    Atomics.store(this.words, CLOSED, 1);
-    this.#grant();
-    this.leave();
+    const { ledger } = this;
+    ledger.enter();
+    this.noteClosed();
+    ledger.commit();
+    this.pass();
+    ledger.leave();
   }
 
-  /** Gives back what dead threads held. */
-  reclaim(): void {
-    const { words } = this;
-    let found = false;
-    for (let i = HOLDERS; i < CELLS; i += 2) if (words[i + 1] !== 0 && isDead(words[i] as number)) found = true;
-    const front = words[HEAD] !== words[TAIL] && isDead(words[CELLS + ((words[HEAD] as number) & (CELL_COUNT - 1)) * CELL_WORDS + 2] as number);
-    if (!found && !front) return;
-    this.enter();
-    for (let i = HOLDERS; i < CELLS; i += 2) {
-      if (words[i + 1] === 0 || !isDead(words[i] as number)) continue;
-      words[PERMITS]! += words[i + 1] as number;
-      words[i + 1] = 0;
+  /** One waiter, or the next one to come; or everyone who waits now. */
+  signal(all: boolean): void {
+    const { words, ledger } = this;
+    ledger.enter();
+    let told = 0;
+    for (;;) {
+      this.#dropLeft();
+      if (this.#isQueueEmpty || (told > 0 && !all)) break;
+      const head = words[this.#base + HEAD] as number;
+      const cell = this.#cellAt(head);
+      const waits = words[cell] === WAITING;
+      ledger.note(this.#base + HEAD, head + 1);
+      if (waits) ledger.noteCell(cell, GRANTED);
+      ledger.commit();
+      if (waits) told++;
     }
-    this.#grant();
-    this.leave();
+    if (told === 0 && !all) words[this.#base + PERMITS] = 1;
+    ledger.leave();
   }
+
+  // ---- waiting at a cell
 
   /** The state of one's cell; a final one frees it. */
   state(cell: number): number {
@@ -312,18 +335,68 @@ export class Permits {
     return Atomics.load(this.words, cell) === WAITING;
   }
 
-  /** One waiter, or the next one to come; or everyone who waits now. */
-  signal(all: boolean): void {
-    const { words } = this;
-    this.enter();
-    let waiting = 0;
-    for (let at = words[HEAD] as number; at !== words[TAIL]; at++) if (words[CELLS + (at & (CELL_COUNT - 1)) * CELL_WORDS] === WAITING) waiting++;
-    if (all) words[PERMITS]! += waiting;
-    else words[PERMITS] = waiting === 0 ? 1 : (words[PERMITS] as number) + 1;
-    this.#grant();
-    if (waiting > 0) words[PERMITS] = 0;                   // of one who died meanwhile
-    this.leave();
+  /** Whoever was poked tries for itself. False when somebody was quicker; it waits on then. */
+  claim(cell: number, wanted: number): boolean {
+    const { words, ledger } = this;
+    ledger.enter();
+    const state = words[cell];
+    let isMine = state === GRANTED;
+    if (isMine) words[cell] = FREE;
+    else if (state === POKED) {
+      isMine = (words[this.#base + PERMITS] as number) >= wanted;
+      if (isMine) {
+        this.noteFree(-wanted);
+        this.noteHeld(ownId(), wanted);
+        ledger.note(cell, LEFT);
+        ledger.commit();
+        this.#dropLeft();
+      } else words[cell] = WAITING;
+    }
+    ledger.leave();
+    return isMine;
   }
+
+  /** Stops waiting. A grant that came meanwhile is given back. */
+  withdraw(cell: number, wanted: number): void {
+    const { words, ledger } = this;
+    ledger.enter();
+    if (words[cell] === GRANTED) {
+      ledger.note(cell, FREE);
+      this.noteRelease(wanted, ownId());
+      ledger.commit();
+    } else words[cell] = words[cell] === REFUSED ? FREE : LEFT;
+    this.pass();                                           // who waited behind it may be next
+    ledger.leave();
+  }
+
+  // ---- deaths
+
+  /** Gives back what dead threads held, and goes on where one died inside the lock. */
+  reclaim(): void {
+    const { words, ledger } = this;
+    if (!ledger.isOrphaned && !this.#hasDead()) return;
+    ledger.enter();
+    for (let place = this.#base + HOLDERS; place < this.#base + CELLS && words[place] !== 0; place += 2) {
+      const count = words[place + 1] as number;
+      if (count === 0 || !isDead(words[place] as number)) continue;
+      this.noteFree(count);
+      ledger.note(place + 1, 0);
+      ledger.commit();
+    }
+    this.pass();
+    ledger.leave();
+  }
+
+  /** A guess: whether somebody is dead who holds something, or is at the front. */
+  #hasDead(): boolean {
+    const { words } = this;
+    for (let place = this.#base + HOLDERS; place < this.#base + CELLS && words[place] !== 0; place += 2) {
+      if (words[place + 1] !== 0 && isDead(words[place] as number)) return true;
+    }
+    return !this.#isQueueEmpty && isDead(words[this.#cellAt(words[this.#base + HEAD] as number) + 2] as number);
+  }
+
+  // ---- taking
 
   /** False when there are not enough. @throws {TryAcquireError} when closed */
   tryTake(wanted: number): boolean {
@@ -340,7 +413,7 @@ export class Permits {
   takeBlocking(wanted: number, what: string, check?: () => void): void {
     checkMayBlock(what);
     const spins = this.#overtakes ? SPINS : 0;
-    for (let i = 0; i < spins; i++) if (Atomics.load(this.words, PERMITS) >= wanted && this.request(wanted, false) === NOW) return;
+    for (let i = 0; i < spins; i++) if (this.#free >= wanted && this.request(wanted, false) === NOW) return;
     for (;;) {
       const cell = this.request(wanted, true);
       if (cell === NOW) return;
@@ -358,140 +431,5 @@ export class Permits {
         check?.();
       }
     }
-  }
-}
-
-let sleepWord: Int32Array | undefined;
-
-/** Blocks this thread for a millisecond. */
-export function pauseThread(): void {
-  sleepWord ??= new Int32Array(new SharedArrayBuffer(4));
-  Atomics.wait(sleepWord, 0, 0, 1);
-}
-
-/** Blocking is for threads that may, outside of tasks of the main thread. */
-export function checkMayBlock(what: string): void {
-  if (!mayBlock) throw new ContextError("TOKIWA_WOULD_BLOCK", `${what} cannot block here: this thread may not block. Await the other variant.`);
-  if (context.unit !== null && !family.inWorker) throw new ContextError("TOKIWA_NESTED_RUNTIME", `${what} was called inside a task, and would hold every other task of this thread. Await the other variant, or use spawnBlocking().`);
-}
-
-const FRESH = 0;
-const QUEUED = 1;
-const TAKEN = 2;
-const OVER = 3;
-
-/**
- * Waiting for permits. Dropping it leaves the queue; a grant that came meanwhile goes to the next.
- */
-export class Take<T> extends Operation<T> {
-  readonly #permits: Permits;
-  readonly #wanted: number;
-  readonly #finish: () => T;
-  readonly #refused: () => T;
-  readonly #what: string;
-  readonly #check: (() => void) | undefined;
-  #state = FRESH;
-  #cell = 0;
-  #waker: Waker | undefined;
-  #letGo: (() => void) | undefined;
-  #reactor: Reactor | null = null;
-
-  /**
-   * @param refused what closing means: throws, or gives the value that stands for the end
-   * @param check called now and then while it waits: whether somebody has died
-   */
-  constructor(permits: Permits, wanted: number, what: string, finish: () => T, refused: () => T, check?: () => void) {
-    super();
-    this.#permits = permits;
-    this.#wanted = wanted;
-    this.#what = what;
-    this.#check = check;
-    this.#finish = finish;
-    this.#refused = refused;
-  }
-
-  poll(waker: Waker): T | typeof PENDING {
-    if (!proceed(waker)) return PENDING;
-    this.#waker = waker;
-    if (this.#state === FRESH) {
-      const cell = this.#permits.request(this.#wanted, true);
-      if (cell === NOW) return this.#done();
-      if (cell === REFUSE) return this.#close();
-      this.#startWaiting();
-      if (cell === FULL) {
-        startTimer(() => this.#waker?.wake(), 1);
-        restore();
-        return PENDING;
-      }
-      this.#cell = cell;
-      this.#state = QUEUED;
-      this.#watch();
-    }
-    if (this.#state === QUEUED) {
-      const state = this.#permits.state(this.#cell);
-      if (state === GRANTED || (state === POKED && this.#permits.claim(this.#cell, this.#wanted))) return this.#done();
-      if (state === REFUSED) return this.#close();
-      if (state === POKED) this.#watch();                  // somebody was quicker
-    }
-    restore();
-    return PENDING;
-  }
-
-  #done(): T {
-    this.#stopWaiting();
-    this.#state = TAKEN;
-    const value = this.#finish();
-    this.#state = OVER;
-    return value;
-  }
-
-  #close(): T {
-    this.#stopWaiting();
-    this.#state = OVER;
-    return this.#refused();
-  }
-
-  #startWaiting(): void {
-    if (this.#letGo !== undefined) return;
-    this.#letGo = keepAlive();
-    this.#reactor = context.reactor;
-    if (this.#reactor !== null) this.#reactor.hostPending++;
-  }
-
-  #stopWaiting(): void {
-    this.#letGo?.();
-    this.#letGo = undefined;
-    if (this.#reactor !== null) this.#reactor.hostPending--;
-    this.#reactor = null;
-  }
-
-  readonly #look = (): void => {
-    if (this.#state !== QUEUED) return;
-    if (this.#permits.isWaiting(this.#cell)) {
-      this.#permits.reclaim();
-      this.#check?.();
-      this.#watch();
-    } else this.#waker?.wake();
-  };
-
-  #watch(): void {
-    if (waitAsync === undefined) {
-      startTimer(this.#look, 1);
-      return;
-    }
-    const result = waitAsync(this.#permits.words, this.#cell, WAITING, CHECK_MS);
-    if (result.async) void (result.value as Promise<string>).then(this.#look);
-    else microtask(this.#look);
-  }
-
-  override [Symbol.dispose](): void {
-    this.#stopWaiting();
-    if (this.#state === QUEUED) this.#permits.withdraw(this.#cell, this.#wanted);
-    this.#state = OVER;
-    this.#waker = undefined;
-  }
-
-  override describe(): string {
-    return this.#what;
   }
 }

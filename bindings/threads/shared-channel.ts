@@ -4,97 +4,126 @@
 //   items  permits: messages that lie in the ring. A send gives one, a receive takes it
 //   ring   [kind, start, length] and a number for each place; bytes in a ring of their own, in the same order
 //
-// The ring is changed under the lock of `items`. Senders are counted as permits held of `senders`, so that those of
-// a thread that dies are given up; when the last is gone the channel is closed, and receivers drain it.
+// Both permits and the indices of the ring lie behind one ledger: a message goes in, or out, in one change, once its bytes are copied. So
+// free places, messages, and what was granted to those who wait always add up to the capacity, whoever dies when.
+// Senders are counted as permits held of `senders`, so that those of a thread that dies are given up; when
+// the last is gone the channel is closed, and receivers drain it.
 
 import { type RecvError, SendError, TokiwaError, TryRecvError, TrySendError } from "../errors.ts";
-import { type Future, Operation, PENDING, type Suspend, type Waker } from "../future.ts";
+import { type Future, Operation, PENDING, proceed, restore, type Suspend, type Waker } from "../future.ts";
 import { checkInteger } from "../options.ts";
 import { PACK, packablesExist, registerPackable } from "../workers/sendable.ts";
 import { decode, encode, type Encoded, NUMBER } from "./codec.ts";
 import { ownId } from "../workers/family.ts";
 import { mpsc } from "../sync/mpsc.ts";
 import { Semaphore } from "../sync/semaphore.ts";
+import { END, iterate, type Item } from "../sync/stream.ts";
 import { lazy } from "../task/lazy.ts";
 import { canShare } from "../workers/transport.ts";
 import { atHome, Client, connect, type Far, type Home, isPort, noSharedMemory, packFar, type Packed, remote } from "./far.ts";
-import { NOW, pauseThread, Permits, Take } from "./permits.ts";
+import { checkMayBlock, pauseThread } from "./blocking.ts";
+import { EXTRA, Ledger } from "./ledger.ts";
+import { Permits } from "./permits.ts";
+import { Take } from "./take.ts";
 
 /** Bytes of messages that may lie in a channel, besides numbers and other primitives. */
 const BYTES = 1 << 22;
 const MAX_CAPACITY = 1 << 20;
 const MAX_SENDERS = 0x3fffffff;
-// words of the ring's header
-const READ = 0;
-const WRITE = 1;
-const BYTES_READ = 2;
-const BYTES_WRITE = 3;
-const HEADER = 4;
+// Words of the ledger: where the ring is read and written, counted up to twice the capacity, and the ring of bytes.
+const READ = EXTRA;
+const WRITE = EXTRA + 1;
+const BYTES_READ = EXTRA + 2;
+const BYTES_WRITE = EXTRA + 3;
 const SLOT = 3;
 
 interface State {
   capacity: number;
-  slots: Int32Array;
-  items: Int32Array;
+  /** Slots and items. */
+  words: Int32Array;
   senders: Int32Array;
   /** The thread a sender on its way is counted for. */
   from: number;
+  /** Of a sender on its way: ON_ITS_WAY, ARRIVED or GIVEN_UP. */
+  ticket?: Int32Array;
   ring: Int32Array;
   numbers: Float64Array;
   bytes: Uint8Array;
 }
+
+const ON_ITS_WAY = 0;
+const ARRIVED = 1;
+const GIVEN_UP = 2;
+
+// What put() comes to.
+const SENT = 0;
+const NO_PLACE = 1;
+const NO_ROOM = 2;
+const CLOSED = 3;
+
+/** What take() returns instead of a message, or END. */
+const NOTHING: unique symbol = Symbol("nothing");
 
 class Channel {
   readonly state: State;
   readonly slots: Permits;
   readonly items: Permits;
   readonly senders: Permits;
+  readonly #ledger: Ledger;
 
   constructor(state: State) {
     this.state = state;
-    this.slots = new Permits(state.slots);
-    this.items = new Permits(state.items);
+    const ledger = (this.#ledger = new Ledger(state.words));
+    this.slots = new Permits(state.words, 0, ledger);
+    this.items = new Permits(state.words, 1, ledger);
     this.senders = new Permits(state.senders);
   }
 
-  /** Puts a message in; a place is taken already. False when its bytes do not fit now. */
-  put({ kind, number, bytes }: Encoded): boolean {
-    const { ring, numbers, capacity } = this.state;
-    this.items.enter();
-    const size = bytes.length;
-    const start = this.#room(size);
-    if (start < 0) {
-      this.items.leave();
-      return false;
-    }
-    const at = (ring[WRITE] as number) % capacity;
-    const slot = HEADER + at * SLOT;
-    ring[slot] = kind;
-    if (kind === NUMBER) numbers[at] = number;
+  /** Puts a message in. @param hasPlace a place was granted to this thread */
+  put({ kind, number, bytes }: Encoded, hasPlace: boolean): number {
+    const ledger = this.#ledger;
+    const { slots, items } = this;
+    const { ring, numbers, capacity, words } = this.state;
+    ledger.enter();
+    let result = SENT;
+    let start = 0;
+    if (!hasPlace && slots.isClosed) result = CLOSED;
+    else if (!hasPlace && !slots.mayTake(1)) result = NO_PLACE;
+    else if ((start = this.#room(bytes.length)) < 0) result = NO_ROOM;
     else {
-      ring[slot + 1] = start;
-      ring[slot + 2] = size;
-      if (size > 0) {
+      const write = words[WRITE] as number;
+      const at = write % capacity;
+      const slot = at * SLOT;
+      ring[slot] = kind;
+      if (kind === NUMBER) numbers[at] = number;
+      else if (bytes.length === 0) ring[slot + 2] = 0;
+      else {
+        ring[slot + 1] = start;
+        ring[slot + 2] = bytes.length;
         this.state.bytes.set(bytes, start);
-        ring[BYTES_WRITE] = start + size;
+        ledger.note(BYTES_WRITE, start + bytes.length);
       }
+      ledger.note(WRITE, write + 1 === capacity * 2 ? 0 : write + 1);
+      if (hasPlace) slots.noteHeld(ownId(), -1);
+      else slots.noteFree(-1);
+      items.noteFree(1);
+      ledger.commit();
+      items.pass();
     }
-    ring[WRITE] = ((ring[WRITE] as number) + 1) % (capacity * 2);
-    this.items.leave();
-    this.items.release(1, 0);
-    return true;
+    ledger.leave();
+    return result;
   }
 
   /** Where `size` bytes fit in one piece, or -1. Inside the lock. */
   #room(size: number): number {
     if (size === 0) return 0;
-    const { ring } = this.state;
-    const read = ring[BYTES_READ] as number;
-    const write = ring[BYTES_WRITE] as number;
-    if (ring[READ] === ring[WRITE]) {
-      ring[BYTES_READ] = ring[BYTES_WRITE] = 0;
+    const { words } = this.state;
+    if (words[READ] === words[WRITE]) {
+      words[BYTES_READ] = words[BYTES_WRITE] = 0;
       return size <= BYTES ? 0 : -1;
     }
+    const read = words[BYTES_READ] as number;
+    const write = words[BYTES_WRITE] as number;
     if (write >= read) {
       if (write + size <= BYTES) return write;
       return size < read ? 0 : -1;
@@ -102,12 +131,20 @@ class Channel {
     return write + size < read ? write : -1;
   }
 
-  /** Takes a message out; its permit is taken already. */
-  take(): unknown {
-    const { ring, numbers, capacity } = this.state;
-    this.items.enter();
-    const at = (ring[READ] as number) % capacity;
-    const slot = HEADER + at * SLOT;
+  /** Takes a message out. @param isGranted it was granted to this thread */
+  take(isGranted: boolean): unknown {
+    const ledger = this.#ledger;
+    const { slots, items } = this;
+    const { ring, numbers, capacity, words } = this.state;
+    ledger.enter();
+    if (!isGranted && !items.mayTake(1)) {
+      const none = items.isClosed ? END : NOTHING;
+      ledger.leave();
+      return none;
+    }
+    const read = words[READ] as number;
+    const at = read % capacity;
+    const slot = at * SLOT;
     const kind = ring[slot] as number;
     let number = 0;
     let bytes: Uint8Array = EMPTY;
@@ -117,12 +154,16 @@ class Channel {
       if (size > 0) {
         const start = ring[slot + 1] as number;
         bytes = this.state.bytes.slice(start, start + size);
-        ring[BYTES_READ] = start + size;
+        ledger.note(BYTES_READ, start + size);
       }
     }
-    ring[READ] = ((ring[READ] as number) + 1) % (capacity * 2);
-    this.items.leave();
-    this.slots.release(1, 0);
+    ledger.note(READ, read + 1 === capacity * 2 ? 0 : read + 1);
+    if (isGranted) items.noteHeld(ownId(), -1);
+    else items.noteFree(-1);
+    slots.noteFree(1);
+    ledger.commit();
+    slots.pass();
+    ledger.leave();
     return decode(kind, number, bytes);
   }
 
@@ -136,16 +177,39 @@ class Channel {
 
   /** No more sends; what lies there can still be received. */
   close(): void {
-    this.slots.close();
-    this.items.close();
+    const ledger = this.#ledger;
+    ledger.enter();
+    this.slots.noteClosed();
+    this.items.noteClosed();
+    ledger.commit();
+    this.slots.pass();
+    this.items.pass();
+    ledger.leave();
   }
 
   addSender(): void {
     this.senders.request(1, false);
   }
 
-  removeSender(): void {
-    this.senders.release(1);
+  /** A sender that was counted for thread `from` while it was on its way is this thread's now. */
+  arrive(from: number, ticket: Int32Array | undefined): void {
+    const { senders } = this;
+    const { ledger } = senders;
+    ledger.enter();                                        // first, for one that is to end does not get further
+    const isCounted = ticket === undefined || Atomics.compareExchange(ticket, 0, ON_ITS_WAY, ARRIVED) === ON_ITS_WAY;
+    if (isCounted && from !== ownId()) {
+      senders.noteHeld(from, -1);
+      senders.noteHeld(ownId(), 1);
+    } else if (!isCounted) {                               // it was for a job that has ended
+      senders.noteFree(-1);
+      senders.noteHeld(ownId(), 1);
+    }
+    ledger.commit();
+    ledger.leave();
+  }
+
+  removeSender(thread: number = ownId()): void {
+    this.senders.release(1, thread);
     this.checkSenders();
   }
 
@@ -158,11 +222,11 @@ class Channel {
 
 const EMPTY = new Uint8Array(0);
 
-/** Waits for room for bytes as well: places are free, but a few large messages fill the channel. */
+/** Waits for a place, and for room for bytes as well: places are free, but a few large messages fill the channel. */
 class Send<T> extends Operation<void> {
   readonly #channel: Channel;
   readonly #value: T;
-  readonly #place: Take<boolean>;
+  #place: Take<boolean> | undefined;
   #hasPlace = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -170,47 +234,96 @@ class Send<T> extends Operation<void> {
     super();
     this.#channel = channel;
     this.#value = value;
-    this.#place = new Take(channel.slots, 1, "room in a shared channel", () => true, () => {
-      throw new SendError(value);
-    });
   }
 
   poll(waker: Waker): void | typeof PENDING {
+    if (this.#place === undefined) {
+      if (!proceed(waker)) return PENDING;
+      const result = this.#put();
+      if (result !== NO_PLACE) return this.#outcome(result, waker);
+      restore();
+      this.#place = new Take(this.#channel.slots, 1, "room in a shared channel", () => true, () => {
+        throw new SendError(this.#value);
+      });
+    }
     if (!this.#hasPlace) {
-      if (this.#channel.isClosed) throw new SendError(this.#value);
       if (this.#place.poll(waker) === PENDING) return PENDING;
       this.#hasPlace = true;
     }
-    let encoded: Encoded;
+    return this.#outcome(this.#put(), waker);
+  }
+
+  #put(): number {
     try {
-      encoded = encode(this.#value);
+      const encoded = encode(this.#value);
       checkSize(encoded);
+      return this.#channel.put(encoded, this.#hasPlace);
     } catch (error) {
       this.#giveBack();
       throw error;
     }
-    if (this.#channel.put(encoded)) {
+  }
+
+  #outcome(result: number, waker: Waker): void | typeof PENDING {
+    if (result === SENT) {
       this.#hasPlace = false;
       return undefined;
     }
+    if (result === CLOSED) throw new SendError(this.#value);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => waker.wake(), 1);
     return PENDING;
   }
 
   #giveBack(): void {
-    if (this.#hasPlace) this.#channel.slots.release(1, 0);
+    if (this.#hasPlace) this.#channel.slots.release(1);
     this.#hasPlace = false;
   }
 
   override [Symbol.dispose](): void {
     clearTimeout(this.#timer);
-    this.#place[Symbol.dispose]();
+    this.#place?.[Symbol.dispose]();
     this.#giveBack();
   }
 
   override describe(): string {
     return "room in a shared channel";
+  }
+}
+
+/** Waits for a message. */
+class Receive<T> extends Operation<T | undefined> implements Item<T> {
+  readonly #channel: Channel;
+  #wait: Take<T | typeof END> | undefined;
+
+  constructor(channel: Channel) {
+    super();
+    this.#channel = channel;
+  }
+
+  poll(waker: Waker): T | undefined | typeof PENDING {
+    const value = this.pollItem(waker);
+    return value === END ? undefined : (value as T);
+  }
+
+  pollItem(waker: Waker): T | typeof END | typeof PENDING {
+    if (this.#wait === undefined) {
+      if (!proceed(waker)) return PENDING;
+      const channel = this.#channel;
+      const value = channel.take(false);
+      if (value !== NOTHING) return value as T | typeof END;
+      restore();
+      this.#wait = new Take<T | typeof END>(channel.items, 1, "a message of a shared channel", () => channel.take(true) as T, () => END, channel.checkSenders);
+    }
+    return this.#wait.poll(waker);
+  }
+
+  override [Symbol.dispose](): void {
+    this.#wait?.[Symbol.dispose]();
+  }
+
+  override describe(): string {
+    return "a message of a shared channel";
   }
 }
 
@@ -242,14 +355,18 @@ export class SharedSender<T> implements Disposable {
   trySend(value: T): void {
     if (this.#far !== undefined) noSharedMemory("trySend()");
     const channel = this.#channel;
-    if (!this.#isOpen || channel.isClosed) throw new TrySendError(value, "channel closed");
-    const encoded = encode(value);
-    checkSize(encoded);
-    if (channel.slots.request(1, false) !== NOW) throw new TrySendError(value, "no room in the channel", "TOKIWA_FULL");
-    if (!channel.put(encoded)) {
-      channel.slots.release(1, 0);
-      throw new TrySendError(value, "no room in the channel", "TOKIWA_FULL");
+    let result = CLOSED;
+    if (this.#isOpen) {
+      const encoded = encode(value);
+      checkSize(encoded);
+      result = channel.put(encoded, false);
+      if (result === NO_PLACE) {
+        channel.slots.reclaim();
+        result = channel.put(encoded, false);
+      }
     }
+    if (result === CLOSED) throw new TrySendError(value, "channel closed");
+    if (result !== SENT) throw new TrySendError(value, "no room in the channel", "TOKIWA_FULL");
   }
 
   /** Waits on this thread, which must be allowed to block. @throws {SendError} when closed */
@@ -257,14 +374,24 @@ export class SharedSender<T> implements Disposable {
     if (this.#far !== undefined) noSharedMemory("blockingSend()");
     const channel = this.#channel;
     if (!this.#isOpen || channel.isClosed) throw new SendError(value);
-    try {
-      channel.slots.takeBlocking(1, "blockingSend()");
-    } catch (error) {
-      throw channel.isClosed ? new SendError(value) : error;
-    }
+    checkMayBlock("blockingSend()");
     const encoded = encode(value);
     checkSize(encoded);
-    while (!channel.put(encoded)) pauseThread();
+    let result = channel.put(encoded, false);
+    const hasPlace = result === NO_PLACE;
+    if (hasPlace) {
+      try {
+        channel.slots.takeBlocking(1, "blockingSend()");
+      } catch (error) {
+        throw channel.isClosed ? new SendError(value) : error;
+      }
+      result = NO_ROOM;
+    }
+    for (let isFirst = hasPlace; result === NO_ROOM || result === NO_PLACE; isFirst = false) {
+      if (!isFirst) pauseThread();
+      result = channel.put(encoded, hasPlace);
+    }
+    if (result === CLOSED) throw new SendError(value);
   }
 
   clone(): SharedSender<T> {
@@ -306,8 +433,14 @@ export class SharedSender<T> implements Disposable {
       const port = senderPort(this.#far);
       return { type: "sender", state: port, transfer: [port] };
     }
-    this.#channel.addSender();
-    return { type: "sender", state: { ...this.#channel.state, from: ownId() } };
+    const channel = this.#channel;
+    channel.addSender();
+    const from = ownId();
+    const ticket = new Int32Array(new SharedArrayBuffer(4));
+    const over = (): void => {
+      if (Atomics.compareExchange(ticket, 0, ON_ITS_WAY, GIVEN_UP) === ON_ITS_WAY) channel.removeSender(from);
+    };
+    return { type: "sender", state: { ...channel.state, from, ticket }, over };
   }
 }
 
@@ -327,30 +460,38 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
   recv(): Future<T | undefined> {
     const far = this.#far;
     if (far !== undefined) return far.ask<T | undefined, T | undefined>("recv", [], (value) => value, (value) => far.tell("putBack", value));
-    const channel = this.#channel;
-    return new Take<T | undefined>(channel.items, 1, "a message of a shared channel", () => channel.take() as T, () => undefined, channel.checkSenders);
+    return new Receive<T>(this.#channel);
   }
 
   /** @throws {TryRecvError} `TOKIWA_EMPTY` | `TOKIWA_CLOSED` */
   tryRecv(): T {
     if (this.#far !== undefined) noSharedMemory("tryRecv()");
-    const { items } = this.#channel;
-    if (items.request(1, false) !== NOW) {
-      throw items.isClosed ? new TryRecvError("channel closed") : new TryRecvError("the channel is empty", "TOKIWA_EMPTY");
+    const channel = this.#channel;
+    let value = channel.take(false);
+    if (value === NOTHING) {
+      channel.items.reclaim();
+      value = channel.take(false);
     }
-    return this.#channel.take() as T;
+    if (value === END) throw new TryRecvError("channel closed");
+    if (value === NOTHING) throw new TryRecvError("the channel is empty", "TOKIWA_EMPTY");
+    return value as T;
   }
 
   /** Waits on this thread, which must be allowed to block. */
   blockingRecv(): T | undefined {
     if (this.#far !== undefined) noSharedMemory("blockingRecv()");
+    checkMayBlock("blockingRecv()");
+    const channel = this.#channel;
+    const value = channel.take(false);
+    if (value === END) return undefined;
+    if (value !== NOTHING) return value as T;
     try {
-      this.#channel.items.takeBlocking(1, "blockingRecv()", this.#channel.checkSenders);
+      channel.items.takeBlocking(1, "blockingRecv()", channel.checkSenders);
     } catch (error) {
-      if (this.#channel.isClosed && (error as RecvError).code === "TOKIWA_CLOSED") return undefined;
+      if (channel.isClosed && (error as RecvError).code === "TOKIWA_CLOSED") return undefined;
       throw error;
     }
-    return this.#channel.take() as T;
+    return channel.take(true) as T;
   }
 
   /** No more sends; what is queued can still be received. */
@@ -373,10 +514,15 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
     return this.#channel.length;
   }
 
-  async *[Symbol.asyncIterator](): AsyncIterator<T> {
+  /** Messages until the channel ends. Leaving the loop early keeps the receiver open. */
+  [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
+    return this.#far === undefined ? iterate(() => new Receive<T>(this.#channel)) : this.#messages();
+  }
+
+  async *#messages(): AsyncGenerator<T, undefined> {
     for (;;) {
       const value = await this.recv();
-      if (value === undefined) return;
+      if (value === undefined) return undefined;
       yield value;
     }
   }
@@ -407,11 +553,10 @@ export function sharedChannel<T>(capacity: number): [SharedSender<T>, SharedRece
   const words = (count: number): SharedArrayBuffer => new SharedArrayBuffer(count);
   const channel = new Channel({
     capacity,
-    slots: new Permits(capacity, false).words,
-    items: new Permits(0, false).words,
-    senders: new Permits(MAX_SENDERS).words,
+    words: Permits.make({ permits: capacity }, { permits: 0 }),
+    senders: Permits.make({ permits: MAX_SENDERS }),
     from: 0,
-    ring: new Int32Array(words((HEADER + capacity * SLOT) * 4)),
+    ring: new Int32Array(words(capacity * SLOT * 4)),
     numbers: new Float64Array(words(capacity * 8)),
     bytes: new Uint8Array(words(BYTES)),
   });
@@ -461,8 +606,9 @@ function senderPort(far: Far): MessagePort {
 
 registerPackable("sender", (state: State | MessagePort) => {
   if (isPort(state)) return new SharedSender<unknown>(remote(state));
-  const channel = new Channel(state);
-  channel.senders.moveHold(state.from, ownId(), 1);
+  const { from, ticket, ...rest } = state;
+  const channel = new Channel({ ...rest, from });
+  channel.arrive(from, ticket);
   return new SharedSender<unknown>(channel);
 });
 registerPackable("receiver", (state: State | MessagePort) => isPort(state) ? new SharedReceiver<unknown>(remote(state)) : new SharedReceiver<unknown>(new Channel(state)));

@@ -1,8 +1,8 @@
 // SharedMutex: a lock for threads, with a value that travels with it.
 //
-// The value lies in shared memory as bytes (codec.ts); locking decodes it, unlocking writes it back. So
-// who locks sees what the last holder left. When a holder's thread dies the lock is released, with the value as it
-// was when that holder took it.
+// The value lies in shared memory as bytes (codec.ts); locking decodes it, unlocking writes it back, beside the one that was there: which
+// of the two counts (WHICH) changes together with the lock. So who locks sees what the last holder left. When a holder's thread dies,
+// whenever that is, the lock is released, with the value as it was when that holder took it.
 
 import { AcquireError, OptionError, TryLockError } from "../errors.ts";
 import type { Future } from "../future.ts";
@@ -11,22 +11,34 @@ import { lazy } from "../task/lazy.ts";
 import { PACK, packablesExist, registerPackable } from "../workers/sendable.ts";
 import { decode, encode, NUMBER } from "./codec.ts";
 import { Semaphore } from "../sync/semaphore.ts";
+import { ownId } from "../workers/family.ts";
 import { whole } from "../workers/inline.ts";
 import { canShare } from "../workers/transport.ts";
 import { atHome, type Far, type Home, isPort, Mapped, noSharedMemory, packFar, type Packed, remote } from "./far.ts";
-import { Permits, Take } from "./permits.ts";
+import { EXTRA } from "./ledger.ts";
+import { Permits } from "./permits.ts";
+import { Take } from "./take.ts";
 
-// value: [kind u32, length u32, number f64, bytes...]
-const HEADER = 16;
+/** Which value counts, 0 or 1. */
+const WHICH = EXTRA;
+// Of each value: [kind u32, length u32, start u32, -, number f64]; then come the bytes of both.
+const VALUE_WORDS = 6;
+const KIND = 0;
+const LENGTH = 1;
+const START = 2;
+const NUMBER_AT = 2;                                       // in doubles
+const HEADER = VALUE_WORDS * 4 * 2;
 /** Bytes a value may take. Memory that is not used costs nothing where the host can grow shared buffers. */
 const MAX_VALUE = 1 << 24;
 const FIXED_VALUE = 1 << 16;
+/** A value must fit before or behind the other one, wherever that is. */
+const ROOM = 3;
 
 type Growable = SharedArrayBuffer & { grow?(bytes: number): void; readonly maxByteLength?: number };
 
 function newBuffer(): Growable {
   const Shared = SharedArrayBuffer as unknown as new (bytes: number, options?: { maxByteLength: number }) => Growable;
-  return "grow" in SharedArrayBuffer.prototype ? new Shared(HEADER + 1024, { maxByteLength: HEADER + MAX_VALUE }) : new Shared(HEADER + FIXED_VALUE);
+  return "grow" in SharedArrayBuffer.prototype ? new Shared(HEADER + 1024, { maxByteLength: HEADER + MAX_VALUE * ROOM }) : new Shared(HEADER + FIXED_VALUE * ROOM);
 }
 
 /** The value, and the right to change it. */
@@ -38,6 +50,11 @@ export class SharedMutexGuard<T> implements Disposable {
   constructor(value: T, unlock: (value: T) => void) {
     this.value = value;
     this.#unlock = unlock;
+  }
+
+  /** @internal A join that is dropped gives it back. */
+  get isHandedByTokiwa(): true {
+    return true;
   }
 
   /** Writes the value back and lets the next one in. Again: nothing happens. */
@@ -85,35 +102,54 @@ export class SharedMutex<T = undefined> {
       this.#far = farGiven ?? atHome(mutexHome(structuredClone(value)));
       return;
     }
-    this.#permits = new Permits(given?.words ?? 1, true, true);
+    this.#permits = new Permits(given?.words ?? Permits.make({ permits: 1, overtakes: true }));
     this.#data = given?.data ?? newBuffer();
-    this.#words = new Int32Array(this.#data, 0, 2);
-    this.#float = new Float64Array(this.#data, 8, 1);
-    if (given === undefined) this.#write(value as T);
+    this.#words = new Int32Array(this.#data, 0, VALUE_WORDS * 2);
+    this.#float = new Float64Array(this.#data, 0, VALUE_WORDS);
+    if (given === undefined) this.#permits.words[WHICH] = this.#write(value as T);
   }
 
   #read(): T {
-    const kind = this.#words[0] as number;
-    if (kind === NUMBER) return whole(this.#float[0] as number) as T;
-    return decode(kind, 0, new Uint8Array(this.#data, HEADER, this.#words[1]).slice()) as T;
+    const which = this.#permits.words[WHICH] as number;
+    const at = which * VALUE_WORDS;
+    const words = this.#words;
+    const kind = words[at + KIND] as number;
+    if (kind === NUMBER) return whole(this.#float[(at >> 1) + NUMBER_AT] as number) as T;
+    const start = HEADER + (words[at + START] as number);
+    return decode(kind, 0, new Uint8Array(this.#data, start, words[at + LENGTH]).slice()) as T;
   }
 
-  #write(value: T): void {
+  /** Writes the value that does not count. @returns which that is */
+  #write(value: T): number {
+    const which = 1 - (this.#permits.words[WHICH] as number);
+    const at = which * VALUE_WORDS;
+    const words = this.#words;
     if (typeof value === "number") {
-      this.#float[0] = value;
-      this.#words[0] = NUMBER;
-      return;
+      this.#float[(at >> 1) + NUMBER_AT] = value;
+      words[at + KIND] = NUMBER;
+      words[at + LENGTH] = 0;
+      return which;
     }
     const { kind, bytes } = encode(value);
-    const size = HEADER + bytes.length;
-    if (size > this.#data.byteLength) {
-      const limit = this.#data.maxByteLength ?? this.#data.byteLength;
-      if (size > limit) throw new OptionError(`value must take at most ${limit - HEADER} bytes, got ${bytes.length}`);
-      this.#data.grow?.(Math.min(limit, size * 2));
-    }
-    new Uint8Array(this.#data, HEADER, bytes.length).set(bytes);
-    this.#words[1] = bytes.length;
-    this.#words[0] = kind;
+    const start = this.#place(bytes.length, (1 - which) * VALUE_WORDS);
+    if (bytes.length > 0) new Uint8Array(this.#data, HEADER + start, bytes.length).set(bytes);
+    words[at + START] = start;
+    words[at + LENGTH] = bytes.length;
+    words[at + KIND] = kind;
+    return which;
+  }
+
+  /** Where so many bytes fit beside the other value. */
+  #place(size: number, other: number): number {
+    const limit = this.#data.maxByteLength ?? this.#data.byteLength;
+    const most = Math.floor((limit - HEADER) / ROOM);
+    if (size > most) throw new OptionError(`value must take at most ${most} bytes, got ${size}`);
+    const from = this.#words[other + START] as number;
+    const length = this.#words[other + LENGTH] as number;
+    const start = length === 0 || size <= from ? 0 : from + length;
+    const end = HEADER + start + size;
+    if (end > this.#data.byteLength) this.#data.grow?.(Math.min(limit, end + size));
+    return start;
   }
 
   #guard(): SharedMutexGuard<T> {
@@ -121,10 +157,18 @@ export class SharedMutex<T = undefined> {
   }
 
   readonly #unlock = (value: T): void => {
+    const permits = this.#permits;
+    const { ledger } = permits;
+    let which = permits.words[WHICH] as number;
     try {
-      this.#write(value);
+      which = this.#write(value);
     } finally {
-      this.#permits.release(1);
+      ledger.enter();
+      permits.noteRelease(1, ownId());
+      ledger.note(WHICH, which);
+      ledger.commit();
+      permits.pass();
+      ledger.leave();
     }
   };
 

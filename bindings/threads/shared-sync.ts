@@ -10,7 +10,9 @@ import { Notify } from "../sync/notify.ts";
 import { Semaphore } from "../sync/semaphore.ts";
 import { canShare } from "../workers/transport.ts";
 import { atHome, type Far, type Home, isPort, Mapped, noSharedMemory, packFar, type Packed, remote } from "./far.ts";
-import { Permits, SPARE, Take } from "./permits.ts";
+import { EXTRA } from "./ledger.ts";
+import { Permits } from "./permits.ts";
+import { Take } from "./take.ts";
 
 /** Most permits a semaphore may have. */
 const MAX_PERMITS = 0x3fffffff;
@@ -34,6 +36,11 @@ export class SharedPermit implements Disposable {
   constructor(permits: Lender, count: number) {
     this.#permits = permits;
     this.#count = count;
+  }
+
+  /** @internal A join that is dropped gives it back. */
+  get isHandedByTokiwa(): true {
+    return true;
   }
 
   get count(): number {
@@ -76,9 +83,9 @@ export class SharedSemaphore {
   constructor(permits: number) {
     packablesExist();
     checkInteger("permits", permits, 0, MAX_PERMITS);
-    if (given instanceof Int32Array) this.#permits = new Permits(given);
+    if (given !== undefined) this.#permits = new Permits(given);
     else if (farGiven !== undefined || !canShare()) this.#far = farGiven ?? atHome(semaphoreHome(permits));
-    else this.#permits = new Permits(permits);
+    else this.#permits = new Permits(Permits.make({ permits }));
   }
 
   /** Waits for a permit, first come, first served. Cancel safe. @throws {AcquireError} once closed */
@@ -157,7 +164,7 @@ export class SharedNotify {
   constructor() {
     packablesExist();
     if (farGiven !== undefined || !canShare()) this.#far = farGiven ?? atHome(notifyHome());
-    else this.#permits = new Permits((given as Int32Array | undefined) ?? 0, false);
+    else this.#permits = new Permits(given ?? Permits.make({ permits: 0, tracks: false, keepsOne: true }));
   }
 
   /** Waits for a notification; its place in the queue is that of its first poll. Cancel safe. */
@@ -189,6 +196,10 @@ export class SharedNotify {
   }
 }
 
+// Words of a barrier: how many have come, and which round it is.
+const COME = EXTRA;
+const ROUND = EXTRA + 1;
+
 /** Lets `n` waiters on any threads go on together; one of them is the leader. Without SharedArrayBuffer it lives on the thread that made it. */
 export class SharedBarrier {
   readonly #n: number;
@@ -203,8 +214,9 @@ export class SharedBarrier {
       this.#far = farGiven ?? atHome(barrierHome(this.#n));
       return;
     }
-    const gates = given as [Int32Array, Int32Array] | undefined;
-    this.#gates = [new Permits(gates?.[0] ?? 0, false), new Permits(gates?.[1] ?? 0, false)];
+    const gate = { permits: 0, tracks: false };
+    const first = new Permits(given ?? Permits.make(gate, gate));
+    this.#gates = [first, new Permits(first.words, 1, first.ledger)];
   }
 
   /** Not cancel safe: who has come is counted. */
@@ -227,33 +239,36 @@ export class SharedBarrier {
 
   /** The round, or -1 for its leader, who has opened the gate. */
   #arrive(): number {
-    const [first] = this.#gates;
-    const { words } = first;
-    first.enter();
-    const round = words[SPARE + 1] as number;
-    const isLast = ++words[SPARE]! === this.#n;
-    if (isLast) {
-      words[SPARE] = 0;
-      words[SPARE + 1] = (round + 1) & 1;
+    const { words, ledger } = this.#gates[0];
+    ledger.enter();
+    const round = words[ROUND] as number;
+    const come = (words[COME] as number) + 1;
+    const isLast = come === this.#n;
+    if (!isLast) words[COME] = come;
+    else {
+      const gate = this.#gates[round & 1] as Permits;
+      ledger.note(COME, 0);
+      ledger.note(ROUND, (round + 1) & 1);
+      gate.noteFree(this.#n - 1);
+      ledger.commit();
+      gate.pass();
     }
-    first.leave();
-    if (!isLast) return round;
-    (this.#gates[round & 1] as Permits).release(this.#n - 1, 0);
-    return -1;
+    ledger.leave();
+    return isLast ? -1 : round;
   }
 
   /** @internal */
   [PACK](): Packed {
     if (this.#far !== undefined) return packFar("barrier", this.#far);
-    return { type: "barrier", state: [this.#n, this.#gates[0].words, this.#gates[1].words] };
+    return { type: "barrier", state: [this.#n, this.#gates[0].words] };
   }
 }
 
 /** What the constructor being called rebuilds; undefined when it makes something new. */
-let given: Int32Array | [Int32Array, Int32Array] | undefined;
+let given: Int32Array | undefined;
 let farGiven: Far | undefined;
 
-function rebuild<T>(state: Int32Array | [Int32Array, Int32Array] | MessagePort, make: () => T): T {
+function rebuild<T>(state: Int32Array | MessagePort, make: () => T): T {
   if (isPort(state)) farGiven = remote(state);
   else given = state;
   try {
@@ -265,8 +280,8 @@ function rebuild<T>(state: Int32Array | [Int32Array, Int32Array] | MessagePort, 
 
 registerPackable("semaphore", (state: Int32Array | MessagePort) => rebuild(state, () => new SharedSemaphore(0)));
 registerPackable("notify", (state: Int32Array | MessagePort) => rebuild(state, () => new SharedNotify()));
-registerPackable("barrier", (state: [number, Int32Array, Int32Array] | MessagePort) =>
-  isPort(state) ? rebuild(state, () => new SharedBarrier(1)) : rebuild([state[1], state[2]], () => new SharedBarrier(state[0])),
+registerPackable("barrier", (state: [number, Int32Array] | MessagePort) =>
+  isPort(state) ? rebuild(state, () => new SharedBarrier(1)) : rebuild(state[1], () => new SharedBarrier(state[0])),
 );
 
 function semaphoreHome(permits: number): Home {

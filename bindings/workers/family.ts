@@ -1,16 +1,26 @@
 // Who lives: one table for all threads that descend from one another, in shared memory.
 //
-//   [0]   the number given out last      [n]  ALIVE or DEAD, of thread n
+//   [0]         the number given out last
+//   [2n]        of thread n: ALIVE, DYING or DEAD
+//   [2n + 1]    whether it is inside a lock of a shared primitive
 //
-// A parent gives its worker a number and writes DEAD when it has noticed the end. What a dead thread
-// held in a shared primitive is given back by whoever waits for it.
+// A parent gives its worker a number, and writes DEAD when it has noticed the end. What a dead thread held in a shared primitive is
+// given back by whoever waits for it. A parent that ends a worker says DYING first and waits until it is inside no lock: one that
+// is DYING enters none. So of the threads that are killed inside a lock, which others have to mend, only those are left
+// that nobody could warn: out of memory, or killed with their own parent.
 
+import { mayBlock, monotonicNow } from "../host.ts";
 import { shared } from "../registry.ts";
 import { canShare } from "./transport.ts";
 
 const ALIVE = 1;
-const DEAD = 2;
-const CAPACITY = 1 << 14;
+const DYING = 2;
+const DEAD = 3;
+/** More threads than these have a number, but nobody notices their death. */
+const CAPACITY = 1 << 17;
+/** Milliseconds a parent waits for a worker to leave a lock: it holds one for less than a microsecond, while it runs. */
+const PATIENCE = 100;
+const NAP = 0.05;
 
 /** This thread's place, whichever copy of this package was told. */
 export const family = /* @__PURE__ */ shared("family", () => ({
@@ -32,9 +42,9 @@ export function joinFamily(given: Int32Array | undefined, id: number, lock: stri
 
 export function familyTable(): Int32Array | undefined {
   if (family.table === undefined && canShare()) {
-    family.table = new Int32Array(new SharedArrayBuffer(CAPACITY * 4));
+    family.table = new Int32Array(new SharedArrayBuffer(CAPACITY * 8));
     family.table[0] = family.own;
-    family.table[family.own] = ALIVE;
+    family.table[family.own * 2] = ALIVE;
   }
   return family.table;
 }
@@ -44,20 +54,60 @@ export function ownId(): number {
   return family.own;
 }
 
-/** A number for a new worker; 0 when there is no shared memory or none is left. */
+/** A number for a new worker; 0 when there is no shared memory. */
 export function newMember(): number {
   const all = familyTable();
   if (all === undefined) return 0;
   const id = Atomics.add(all, 0, 1) + 1;
-  if (id >= CAPACITY) return 0;
-  Atomics.store(all, id, ALIVE);
+  if (id < CAPACITY) Atomics.store(all, id * 2, ALIVE);
   return id;
 }
 
+function has(id: number): boolean {
+  return family.table !== undefined && id > 0 && id * 2 < family.table.length;
+}
+
+/** Before a worker is ended: from when this returns on it is inside no lock, unless it could not be waited for. */
+export function warnMember(id: number): void {
+  if (!has(id)) return;
+  const table = family.table!;
+  if (Atomics.compareExchange(table, id * 2, ALIVE, DYING) !== ALIVE) return;
+  const until = monotonicNow() + PATIENCE;
+  while (Atomics.load(table, id * 2 + 1) !== 0 && monotonicNow() < until) if (mayBlock) Atomics.wait(table, id * 2 + 1, 1, NAP);
+}
+
+/** Its thread has ended. */
 export function buryMember(id: number): void {
-  if (id > 0 && family.table !== undefined) Atomics.store(family.table, id, DEAD);
+  if (has(id)) Atomics.store(family.table!, id * 2, DEAD);
 }
 
 export function isDead(id: number): boolean {
-  return family.table !== undefined && id > 0 && Atomics.load(family.table, id) === DEAD;
+  return has(id) && Atomics.load(family.table!, id * 2) === DEAD;
+}
+
+// ---- locks
+
+/** Before this thread looks at a lock. */
+export function goInside(): void {
+  const { table, own } = family;
+  if (table !== undefined) table[own * 2 + 1] = 1;         // before the exchange on the lock, which no store passes
+}
+
+/** After an exchange on a lock: false when this thread was told to end, and must not go on. */
+export function mayBeInside(): boolean {
+  const { table, own } = family;
+  return table === undefined || Atomics.load(table, own * 2) !== DYING;       // pairs with warnMember()
+}
+
+/** After the lock was opened. */
+export function goOutside(): void {
+  const { table, own } = family;
+  if (table !== undefined) table[own * 2 + 1] = 0;
+}
+
+/** Waits for the end, which is near. */
+export function waitForEnd(): void {
+  goOutside();
+  const { table, own } = family;
+  for (;;) if (mayBlock) Atomics.wait(table!, own * 2, DYING);
 }

@@ -11,7 +11,7 @@ import type { Job, JobPlace } from "./job.ts";
 import { JobTable } from "./job-table.ts";
 import { type HostTimer, monotonicNow, receive, startTimer, stopTimer, unrefTimer } from "../host.ts";
 import type { PackedError } from "./errors-wire.ts";
-import { buryMember, familyTable, newMember } from "./family.ts";
+import { buryMember, familyTable, newMember, warnMember } from "./family.ts";
 import { getParentWord, noteReceived } from "./parking.ts";
 import type { SharedJobs } from "./shared-jobs.ts";
 import { byDefinition, type SendableFunction } from "./sendable.ts";
@@ -439,8 +439,7 @@ export class Link implements JobPlace {
     noteReceived();
     if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
     const isGone = this.control !== undefined && Atomics.load(this.control, DEAD) !== 0;
-    const ending = this.#thread?.terminate().catch(() => {});
-    buryMember(this.#member);
+    const ending = this.#thread === undefined ? undefined : this.#end().catch(() => {});
     let unstarted: Job[] = [];
     if (this.control !== undefined) {
       this.refreshStarted();
@@ -458,6 +457,18 @@ export class Link implements JobPlace {
     this.isDead = true;
     if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
     this.#stopIdleTimer();
-    return this.#thread.terminate().finally(() => buryMember(this.#member));
+    return this.#end();
+  }
+
+  /** Ends the thread, where it is inside no lock, and says that it is dead when it is. */
+  async #end(): Promise<void> {
+    warnMember(this.#member);
+    try {
+      await this.#thread.terminate();
+      const lock = this.#lock;
+      if (lock !== undefined) await navigator.locks.request(lock, () => {});       // a page's worker lives on for a moment, and holds it
+    } finally {
+      buryMember(this.#member);
+    }
   }
 }

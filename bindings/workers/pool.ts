@@ -20,7 +20,7 @@ import { Job, type JobOwner } from "./job.ts";
 import { Link, type LinkOptions, type LinkOwner } from "./link.ts";
 import { type Pumped, setActive } from "./parking.ts";
 import type { WorkerMetrics } from "./seam.ts";
-import { arityOf, type SendableFunction, type TakenArgs, takeArgs } from "./sendable.ts";
+import { arityOf, type SendableFunction, type TakenArgs, takeArgs, tellWhenOver } from "./sendable.ts";
 import { newShare } from "./share.ts";
 import { SharedJobs, type SharedJobsOwner } from "./shared-jobs.ts";
 import { tryNextOrigin } from "./start.ts";
@@ -103,6 +103,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     }
     const job = new Job(this, sendable, taken.args, arityOf(taken), taken.transfer, task, undefined, 0);
     task.ofRemote(job);
+    tellWhenOver(task, taken);
     scheduler.admit(task);
     scheduler.busyElsewhere++;
     this.#enqueue(job);

@@ -174,8 +174,8 @@ export const PACK: unique symbol = Symbol.for("tokiwa.pack");
 
 /** Something that travels as an argument and arrives as itself. */
 export interface Packable {
-  /** A clone-able record, without the tag. */
-  [PACK](): { type: string; state: unknown; transfer?: Transferable[] };
+  /** A clone-able record, without the tag. @returns also what to do when whoever it was for has ended: perhaps it never arrived */
+  [PACK](): { type: string; state: unknown; transfer?: Transferable[]; over?: () => void };
 }
 
 const unpackers = new Map<string, (state: never) => unknown>();
@@ -200,11 +200,15 @@ function isPlain(value: object): boolean {
   return p === Object.prototype || p === null;
 }
 
+/** What packed values ask to be told, see Packable. */
+let overs: (() => void)[] | undefined;
+
 function pack(value: unknown, transfer: Transferable[], depth: number): unknown {
   if (typeof value !== "object" || value === null || depth > 6) return value;
   if (isPackable(value)) {
-    const { type, state, transfer: own } = value[PACK]();
+    const { type, state, transfer: own, over } = value[PACK]();
     if (own !== undefined) transfer.push(...own);
+    if (over !== undefined) (overs ??= []).push(over);
     return { [TAG]: type, state };
   }
   if (Array.isArray(value)) {
@@ -259,6 +263,13 @@ export interface TakenArgs {
   /** What to transfer again when they are posted: the clone is nobody else's. */
   readonly transfer: Transferable[] | undefined;
   readonly hasShared: boolean;
+  /** What to call when the job they are for has ended, whether it has begun or not. */
+  readonly overs?: (() => void)[] | undefined;
+}
+
+/** Calls what the arguments ask for once the task has ended. */
+export function tellWhenOver(task: { whenDone(waker: { wake(): void }): void }, { overs: given }: TakenArgs): void {
+  if (given !== undefined) task.whenDone({ wake: () => given.forEach((over) => over()) });
 }
 
 /** How many there are, as the wire says it: negative when shared primitives are among them. */
@@ -279,6 +290,7 @@ export function takeArgs(args: unknown[]): TakenArgs {
   if (isSimple) return { args, transfer: undefined, hasShared: false };
   const moved: Transferable[] = [];
   let hasShared = false;
+  overs = undefined;
   const packed = args.map((arg) => {
     const own = takeMoves(arg);
     if (own !== undefined) moved.push(...own);
@@ -290,12 +302,13 @@ export function takeArgs(args: unknown[]): TakenArgs {
   try {
     copy = structuredClone(packed, { transfer: [...new Set(moved)] });
   } catch (cause) {
+    (overs as (() => void)[] | undefined)?.forEach((over) => over());
     throw notCloneable("an argument", cause);
   }
   const again = new Set<Transferable>();
   if (moved.length > 0) transferables(copy, again);
   else for (const arg of copy) if (arg instanceof ArrayBuffer || ArrayBuffer.isView(arg)) transferables(arg, again);
-  return { args: copy, transfer: again.size > 0 ? [...again] : undefined, hasShared };
+  return { args: copy, transfer: again.size > 0 ? [...again] : undefined, hasShared, overs };
 }
 
 export function notCloneable(what: string, cause?: unknown): TokiwaError {

@@ -26,7 +26,7 @@ import { installedThreads, type RuntimeThreads } from "./seam.ts";
 import { type Fn, Known } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
 import { AWAKE, SharedWork, WOKEN } from "./shared-work.ts";
-import { arityOf, notCloneable, packShared, type SendableFunction, takeArgs, type TakenArgs, takeMoves, unpackShared } from "./sendable.ts";
+import { arityOf, notCloneable, packShared, type SendableFunction, takeArgs, type TakenArgs, takeMoves, tellWhenOver, unpackShared } from "./sendable.ts";
 import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, MAIL, REJECTED, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
 
 /** A pump may hold the event loop so long, in ms. */
@@ -504,6 +504,7 @@ export class WorkerSide implements RuntimeThreads {
     }
     const taken = takeArgs(args);
     const nested: Nested = { task, sendable, taken };
+    tellWhenOver(task, taken);
     this.#scheduler.admit(task);
     if (!this.#sharesJobs) {
       this.#startHere(nested);

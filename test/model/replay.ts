@@ -4,7 +4,8 @@
 // from a log, the next one is made, and at the one after it is stopped by an exception. That is sound because a thread does nothing but
 // compute from what it reads: everything that threads share, what the test itself notes down included, must lie in shared arrays.
 //
-// A step is an access through Atomics; plain accesses, which the code under test makes inside its own lock, belong to the step before.
+// A step is an access through Atomics; plain accesses, which the code under test makes inside its own lock, belong to the step before,
+// except the writes of a thread that may die between them.
 // Looking at the same word twice in a row is one step: nothing lies between. A failed exchange on a lock goes on when the word changes.
 
 export type Threads = Readonly<Record<string, (kill: (name: string) => void) => void>>;
@@ -18,6 +19,8 @@ export interface ReplayProgram {
   readonly tick?: number;
   /** A wait whose time has run out is no failure, nor one more look at a lock that stays taken: for programs in which somebody dies. */
   readonly mayTimeOut?: boolean;
+  /** A thread that dies, perhaps inside a lock: each of its plain writes is a step of its own, too. */
+  readonly dies?: string;
 }
 
 export interface ReplayResult {
@@ -26,7 +29,7 @@ export interface ReplayResult {
   readonly failure?: { readonly problem: string; readonly schedule: string };
 }
 
-const STOP = { toString: () => "stopped" };
+const STOP = new Error("stopped");
 const STEPS_MAX = 3_000;
 
 interface Thread {
@@ -42,6 +45,17 @@ interface Thread {
   error: unknown;
 }
 
+/** a a a b becomes a*3 b. */
+function shorten(turns: readonly string[]): string {
+  const runs: [string, number][] = [];
+  for (const name of turns) {
+    const last = runs.at(-1);
+    if (last?.[0] === name) last[1]++;
+    else runs.push([name, 1]);
+  }
+  return runs.map(([name, count]) => (count === 1 ? name : `${name}*${count}`)).join(" ");
+}
+
 type Numbers = Int32Array | Float64Array;
 
 export class Replay {
@@ -55,6 +69,8 @@ export class Replay {
   #mayStep = false;
   #isStopping = false;
   #timedOut = false;
+  /** Nobody else runs: the accesses of the setup and the check take no turns. */
+  #isChecking = false;
   #now = 0;
 
   constructor(program: ReplayProgram) {
@@ -75,7 +91,7 @@ export class Replay {
       let path: number[] = [];
       for (let executions = 1; ; executions++) {
         const { problem, choices, turns } = this.#execute(path, preemptions);
-        if (problem !== undefined) return { executions, complete: false, failure: { problem, schedule: turns.join(" ") } };
+        if (problem !== undefined) return { executions, complete: false, failure: { problem, schedule: shorten(turns) } };
         let last = choices.length - 1;
         while (last >= 0 && choices[last]!.pick + 1 >= choices[last]!.of) last--;
         if (last < 0) return { executions, complete: true };
@@ -97,12 +113,23 @@ export class Replay {
         return typeof value === "function" ? value.bind(target) : value;
       },
       set: (target, key, value: number) => {
-        this.#logged(() => (target[Number(key)] = value));
+        this.#write(() => (target[Number(key)] = value));
         return true;
       },
     });
     this.#arrays.set(proxy, array);
     return proxy;
+  }
+
+  /** A step of its own when the thread may die at it. */
+  #write(make: () => unknown): void {
+    const thread = this.#current;
+    if (!this.#isChecking && thread.name === this.#program.dies && !this.#isStopping && this.#cursor >= thread.log.length) {
+      if (!this.#mayStep) this.#stop();
+      this.#mayStep = false;
+      thread.last = "";
+    }
+    this.#logged(make);
   }
 
   /** Part of the step before: made once, answered from the log from then on. */
@@ -126,7 +153,7 @@ export class Replay {
     const thread = this.#current;
     if (this.#cursor < thread.log.length) return thread.log[this.#cursor++];
     const key = `${name} ${[...this.#arrays.keys()].indexOf(array)} ${index}`;
-    if (!this.#mayStep && !(name === "load" && thread.last === key)) this.#stop();
+    if (!this.#mayStep && !this.#isChecking && !(name === "load" && thread.last === key)) this.#stop();
     const words = this.#arrays.get(array)!;
     const [first = 0, second = 0] = args;
     if (name === "wait" && !this.#timedOut && words[index] === first) {
@@ -146,7 +173,7 @@ export class Replay {
     else if (name === "notify") value = this.#notify(array, index, args.length === 0 ? Infinity : first);
     thread.log.push(value);
     this.#cursor++;
-    if (thread.ready === "spins") this.#stop();
+    if (thread.ready === "spins" && !this.#isChecking) this.#stop();
     return value;
   }
 
@@ -194,7 +221,9 @@ export class Replay {
     this.#isStopping = false;
     this.#cursor = 0;
     this.#mayStep = true;
+    this.#isChecking = true;
     const { threads, check } = this.#program.setup((array) => this.#share(array));
+    this.#isChecking = false;
     this.#threads = Object.entries(threads).map(([name, body]): Thread => ({ name, body, log: [], ready: "able", array: undefined, index: 0, expected: 0, last: "", error: undefined }));
     let spent = 0;
     let current: Thread | undefined;
@@ -229,6 +258,11 @@ export class Replay {
     this.#current = { log: [] } as unknown as Thread;
     this.#isStopping = false;
     this.#cursor = 0;
-    return { problem: check(), choices, turns };
+    this.#isChecking = true;
+    try {
+      return { problem: check(), choices, turns };
+    } finally {
+      this.#isChecking = false;
+    }
   }
 }

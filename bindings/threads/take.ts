@@ -1,0 +1,130 @@
+// Waiting for permits as a future.
+
+import { context, Operation, PENDING, proceed, type Reactor, restore, type Waker } from "../future.ts";
+import { keepAlive, microtask, startTimer } from "../host.ts";
+import { POKED, WAITING } from "./ledger.ts";
+import { CHECK_MS, FULL, GRANTED, NOW, type Permits, REFUSE, REFUSED } from "./permits.ts";
+
+type WaitAsync = (words: Int32Array, index: number, value: number, ms: number) => { async: boolean; value: Promise<string> | string };
+const waitAsync = (Atomics as unknown as { waitAsync?: WaitAsync }).waitAsync;
+
+const FRESH = 0;
+const QUEUED = 1;
+const TAKEN = 2;
+const OVER = 3;
+
+/**
+ * Waiting for permits. Dropping it leaves the queue; a grant that came meanwhile goes to the next.
+ */
+export class Take<T> extends Operation<T> {
+  readonly #permits: Permits;
+  readonly #wanted: number;
+  readonly #finish: () => T;
+  readonly #refused: () => T;
+  readonly #what: string;
+  readonly #check: (() => void) | undefined;
+  #state = FRESH;
+  #cell = 0;
+  #waker: Waker | undefined;
+  #letGo: (() => void) | undefined;
+  #reactor: Reactor | null = null;
+
+  /**
+   * @param refused what closing means: throws, or gives the value that stands for the end
+   * @param check called now and then while it waits: whether somebody has died
+   */
+  constructor(permits: Permits, wanted: number, what: string, finish: () => T, refused: () => T, check?: () => void) {
+    super();
+    this.#permits = permits;
+    this.#wanted = wanted;
+    this.#what = what;
+    this.#check = check;
+    this.#finish = finish;
+    this.#refused = refused;
+  }
+
+  poll(waker: Waker): T | typeof PENDING {
+    if (!proceed(waker)) return PENDING;
+    this.#waker = waker;
+    if (this.#state === FRESH) {
+      const cell = this.#permits.request(this.#wanted, true);
+      if (cell === NOW) return this.#done();
+      if (cell === REFUSE) return this.#close();
+      this.#startWaiting();
+      if (cell === FULL) {
+        startTimer(() => this.#waker?.wake(), 1);
+        restore();
+        return PENDING;
+      }
+      this.#cell = cell;
+      this.#state = QUEUED;
+      this.#watch();
+    }
+    if (this.#state === QUEUED) {
+      const state = this.#permits.state(this.#cell);
+      if (state === GRANTED || (state === POKED && this.#permits.claim(this.#cell, this.#wanted))) return this.#done();
+      if (state === REFUSED) return this.#close();
+      if (state === POKED) this.#watch();                  // somebody was quicker
+    }
+    restore();
+    return PENDING;
+  }
+
+  #done(): T {
+    this.#stopWaiting();
+    this.#state = TAKEN;
+    const value = this.#finish();
+    this.#state = OVER;
+    return value;
+  }
+
+  #close(): T {
+    this.#stopWaiting();
+    this.#state = OVER;
+    return this.#refused();
+  }
+
+  #startWaiting(): void {
+    if (this.#letGo !== undefined) return;
+    this.#letGo = keepAlive();
+    this.#reactor = context.reactor;
+    if (this.#reactor !== null) this.#reactor.hostPending++;
+  }
+
+  #stopWaiting(): void {
+    this.#letGo?.();
+    this.#letGo = undefined;
+    if (this.#reactor !== null) this.#reactor.hostPending--;
+    this.#reactor = null;
+  }
+
+  readonly #look = (): void => {
+    if (this.#state !== QUEUED) return;
+    if (this.#permits.isWaiting(this.#cell)) {
+      this.#permits.reclaim();
+      this.#check?.();
+      this.#watch();
+    } else this.#waker?.wake();
+  };
+
+  #watch(): void {
+    if (waitAsync === undefined) {
+      startTimer(this.#look, 1);
+      return;
+    }
+    const result = waitAsync(this.#permits.words, this.#cell, WAITING, CHECK_MS);
+    if (result.async) void (result.value as Promise<string>).then(this.#look);
+    else microtask(this.#look);
+  }
+
+  override [Symbol.dispose](): void {
+    this.#stopWaiting();
+    if (this.#state === QUEUED) this.#permits.withdraw(this.#cell, this.#wanted);
+    this.#state = OVER;
+    this.#waker = undefined;
+  }
+
+  override describe(): string {
+    return this.#what;
+  }
+}
