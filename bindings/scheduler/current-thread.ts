@@ -125,7 +125,10 @@ export interface MainUnit extends Unit {
 /** One poll in so many, the first of its batch, is timed for `metrics()`: two clock reads for each poll would cost more than the poll. */
 const SAMPLE_EVERY = 256;
 
-/** The clock is read after so many polls of tasks that yield one by one, if the last ones were quick: reading it costs as much as a poll. */
+/**
+ * The clock is read after so many polls of tasks that yield one by one, if the last ones were quick: reading it costs as much as a
+ * poll, or as several polls of guests: of those, 32 count as one.
+ */
 const CLOCK_EVERY = 8;
 const QUICK_MS = 0.02;
 
@@ -173,6 +176,8 @@ export class CurrentThread implements TaskScheduler {
   #isDriving = false;
   #isBursting = false;
   #isScheduled = false;
+  /** The last tick polled nothing but guests. */
+  #onlyGuests = false;
   #timer: HostTimer | undefined;
   #timerTick = Infinity;
   #microDrives = 0;
@@ -498,7 +503,7 @@ export class CurrentThread implements TaskScheduler {
         if (this.isClosed || until?.isDone) break;
         if (this.#rootsWoken === 0 && this.#calls.ready(this.#arena) === 0) break;
         if (polls >= maxPolls) break;
-        sinceRead += count;
+        sinceRead += this.#onlyGuests ? (count + 31) >> 5 : count;
         if (areQuick && sinceRead < CLOCK_EVERY) continue;
         const before = now;
         now = monotonicNow();
@@ -600,6 +605,7 @@ export class CurrentThread implements TaskScheduler {
     const guestWord = (arena + ARENA_GUEST_POLLS) >> 2;
     let total = 0;
     let polled = 0;
+    this.#onlyGuests = true;
     try {
       while (total < limit && !this.isClosed) {
         const done = polled;
@@ -614,7 +620,10 @@ export class CurrentThread implements TaskScheduler {
         const polledGuests = ((core.i32[guestWord] as number) - guestPolls) | 0;
         if (count === 0 && polledGuests === 0) break;
         total += polledGuests;
-        if (count > 0 && (this.#sampleIn -= count) <= 0) this.#sampleFrom = monotonicNow();
+        if (count > 0) {
+          this.#onlyGuests = false;
+          if ((this.#sampleIn -= count) <= 0) this.#sampleFrom = monotonicNow();
+        }
         for (let i = 0; i < count; i++) {
           const index = core.i32[batch + i] as number;
           if ((index & GUEST_DONE) !== 0) {
