@@ -304,6 +304,21 @@ describe("here", () => {
     expect([signal.aborted, signal.reason, root.child().signal.reason]).toEqual([true, "enough", "enough"]);
   });
 
+  test("signals of more children than one relay serves follow the token above, and a token in between", async () => {
+    const root = new CancellationToken();
+    const middle = root.child();
+    const held = Array.from({ length: 300 }, (_, i) => (i % 2 === 0 ? root : middle).child().signal);
+    let heard = 0;
+    for (let i = 0; i < 300; i++) root.child().signal.addEventListener("abort", () => heard++);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    collectGarbage();
+    middle.cancel("middle");
+    expect(held.map((signal) => signal.aborted)).toEqual(held.map((_, i) => i % 2 === 1));
+    root.cancel("root");
+    expect(held.map((signal) => signal.reason as unknown)).toEqual(held.map((_, i) => (i % 2 === 1 ? "middle" : "root")));
+    expect(heard).toBe(300);
+  });
+
   test("a child that is cancelled alone aborts its signals and those below, no others", () => {
     const root = new CancellationToken();
     const child = root.child();

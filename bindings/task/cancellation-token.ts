@@ -4,14 +4,51 @@
 // `cancelled()`, or a grandchild with one. So a token made for each request of a server costs its long-lived parent
 // nothing, and dropping a token needs no call. Whether a token is cancelled is found by looking upwards, and remembered.
 //
-// A signal that was handed out depends on the signals of all tokens above by the host's own AbortSignal.any(): the host
-// holds it weakly, unless somebody listens to it.
+// A signal that was handed out depends on all tokens above by the host's own AbortSignal.any(): the host holds it weakly, unless
+// somebody listens to it. But Node 20 never forgets the weak reference (60 bytes), and would keep one for each child of a long-lived
+// token. So the children depend on relays, a controller for so many of them, that live as long as one of these does.
 
 import { OptionError } from "../errors.ts";
 import { type Awaitable, completed, context, describeFuture, FINISHED, type Future, Operation, PENDING, proceed, restore, type Suspend, type Waker } from "../future.ts";
 import { show } from "../options.ts";
 import { Waiter, WaiterQueue } from "../sync/waiters.ts";
 import { operand } from "./promise.ts";
+
+/** How many signals depend on one relay. */
+const PER_RELAY = 64;
+
+/** What aborts the signals of children. */
+class Relays {
+  /** The one that takes more. */
+  #last = new AbortController();
+  #taken = 0;
+  /** The full ones, as long as somebody has a signal of theirs. */
+  #full: WeakRef<AbortController>[] = [];
+  #limit = 16;
+
+  /** For one more signal. */
+  next(): AbortController {
+    if (this.#taken === PER_RELAY) {
+      this.#full.push(new WeakRef(this.#last));
+      this.#last = new AbortController();
+      this.#taken = 0;
+      if (this.#full.length > this.#limit) {
+        this.#full = this.#full.filter((ref) => ref.deref() !== undefined);
+        this.#limit = 16 + this.#full.length * 2;
+      }
+    }
+    this.#taken++;
+    return this.#last;
+  }
+
+  abort(reason: unknown): void {
+    for (const ref of this.#full) ref.deref()?.abort(reason);
+    this.#last.abort(reason);
+  }
+}
+
+/** The relays that a signal depends on: they live as long as it does. */
+const keepers = /* @__PURE__ */ new WeakMap<AbortSignal, AbortController[]>();
 
 /** One place in the tree. */
 class Node {
@@ -21,6 +58,7 @@ class Node {
   children: Set<Node> | null = null;
   #controller: AbortController | null = null;
   #signal: AbortSignal | null = null;
+  #relays: Relays | null = null;
   reason: unknown = undefined;
   #isCancelled = false;
   #isKnown = false;
@@ -57,6 +95,8 @@ class Node {
     for (const node of told) {
       node.queue.wakeAll();
       node.#controller?.abort(node.reason);
+      node.#relays?.abort(node.reason);
+      node.#relays = null;
     }
   }
 
@@ -66,11 +106,15 @@ class Node {
 
   get signal(): AbortSignal {
     if (this.#signal !== null) return this.#signal;
-    const { parent } = this;
     const controller = (this.#controller = new AbortController());
+    this.#signal = controller.signal;
     if (this.isCancelled) controller.abort(this.reason);
-    const isAlone = parent === null || this.#isCancelled;
-    this.#signal = isAlone ? controller.signal : AbortSignal.any([parent.signal, controller.signal]);
+    else if (this.parent !== null) {
+      const relays: AbortController[] = [];
+      for (let node: Node | null = this.parent; node !== null; node = node.parent) relays.push((node.#relays ??= new Relays()).next());
+      this.#signal = AbortSignal.any([...relays.map((relay) => relay.signal), controller.signal]);
+      keepers.set(this.#signal, relays);
+    }
     return this.#signal;
   }
 
