@@ -19,6 +19,8 @@ export const INDEX_BITS = 22;
 export const INDEX_MASK = (1 << INDEX_BITS) - 1;
 export const UNITS_MAX = 1 << INDEX_BITS;
 export const UNITS_MIN = 64;
+/** Slots whose generations have gone round are used again when there are so many of them. */
+export const REST_MIN = 64;
 
 // ---- state word of a unit. Who changes which bit, and when, is written in state.ts.
 export const NOTIFIED = 1; //          in exactly one of ring, undelivered batch, deferred list
@@ -106,6 +108,8 @@ export const ARENA_CHUNK_TOTAL = 136; // u32, chunks in all
 export const ARENA_GUESTS = 140; //    u32, guest units that are not COMPLETE
 export const ARENA_DRIVING = 144; //   u32, not 0: what is queued now will be found. Written by JavaScript
 export const ARENA_GUEST_RUN = 148; // u32, HEAD when the present run of guest polls began
+export const ARENA_REST = 152; //      u32, index of the last unit whose generations have gone round, or NIL
+export const ARENA_REST_COUNT = 156; // u32
 export const DRIVING = 1; //           a drive is on the stack
 export const DRIVE_AWAITED = 2; //     a drive is scheduled, or the program drives by itself
 

@@ -6,12 +6,16 @@
 //   ring    u32  the run queue, as many places as units
 //
 // Slots from FRESH on were never used and hold rubbish; no handle names them. The free list is
-// last in, first out: the slot released last is the one still in the cache.
+// last in, first out: the slot released last is the one still in the cache. A slot whose 256 generations have gone round rests in
+// a list of its own, until nothing else is left and at least 64 rest: a handle means something else 16 384 units later at the earliest.
+//
+// Tables only double. Handles are indices, so a table could shrink only when its upper half happens to be free, and what it holds
+// (16 bytes for each unit of the peak) is little beside what the units were to JavaScript. Closing the arena gives all of it back.
 
 import {
-  ARENA_ARGS, ARENA_CAPACITY, ARENA_FREE, ARENA_FRESH, ARENA_GUESTS, ARENA_HEAD, ARENA_HEAP, ARENA_LINKS, ARENA_LIVE, ARENA_RING,
+  ARENA_ARGS, ARENA_CAPACITY, ARENA_FREE, ARENA_FRESH, ARENA_GUESTS, ARENA_HEAD, ARENA_HEAP, ARENA_LINKS, ARENA_LIVE, ARENA_REST, ARENA_REST_COUNT, ARENA_RING,
   ARENA_STATES, ARENA_TAIL, COMPLETE, GENERATION_MASK, GENERATION_SHIFT, GUEST, INBOX_FIRST, INBOX_FIRST_SHIFT, INBOX_SEGMENTS,
-  NIL, UNITS_MAX, UNIT_BYTES,
+  NIL, REST_MIN, UNITS_MAX, UNIT_BYTES,
 } from "./layout";
 import { giveRegion, takeRegion } from "./region";
 
@@ -42,7 +46,7 @@ export function takeSlot(arena: usize, bits: u32): u32 {
     state |= load<u32>(statePtr(arena, index)) & <u32>GENERATION_MASK;
   } else {
     index = load<u32>(arena, ARENA_FRESH);
-    if (index == load<u32>(arena, ARENA_CAPACITY)) return NIL;
+    if (index == load<u32>(arena, ARENA_CAPACITY)) return endRest(arena, index) ? takeSlot(arena, bits) : NIL;
     store<u32>(arena, index + 1, ARENA_FRESH);
   }
   store<u32>(statePtr(arena, index), state);
@@ -51,14 +55,34 @@ export function takeSlot(arena: usize, bits: u32): u32 {
   return index;
 }
 
+/** Makes the slots that rest free, if there are enough of them or the table cannot grow. */
+function endRest(arena: usize, capacity: u32): bool {
+  const count = load<u32>(arena, ARENA_REST_COUNT);
+  if (count == 0 || (count < <u32>REST_MIN && capacity != <u32>UNITS_MAX)) return false;
+  store<u32>(arena, load<u32>(arena, ARENA_REST), ARENA_FREE);
+  store<u32>(arena, NIL, ARENA_REST);
+  store<u32>(arena, 0, ARENA_REST_COUNT);
+  return true;
+}
+
 /** Gives back the slot of a unit that is COMPLETE and in no list; its handles are stale from now on. */
 // @ts-ignore: decorator
 @inline
 export function releaseSlot(arena: usize, index: u32, state: u32): void {
   const generation = (state & <u32>GENERATION_MASK) + (<u32>1 << <u32>GENERATION_SHIFT);
   store<u32>(statePtr(arena, index), generation | <u32>COMPLETE);
+  if (generation == 0) {
+    rest(arena, index);
+    return;
+  }
   store<u32>(linkPtr(arena, index), load<u32>(arena, ARENA_FREE));
   store<u32>(arena, index, ARENA_FREE);
+}
+
+function rest(arena: usize, index: u32): void {
+  store<u32>(linkPtr(arena, index), load<u32>(arena, ARENA_REST));
+  store<u32>(arena, index, ARENA_REST);
+  store<u32>(arena, load<u32>(arena, ARENA_REST_COUNT) + 1, ARENA_REST_COUNT);
 }
 
 /** The first tables. @returns false: out of memory. */
@@ -67,6 +91,7 @@ export function initUnits(arena: usize, capacity: u32): bool {
   if (region == 0) return false;
   setTables(arena, region, capacity);
   store<u32>(arena, NIL, ARENA_FREE);
+  store<u32>(arena, NIL, ARENA_REST);
   return coverUnits(arena, capacity);
 }
 

@@ -11,7 +11,7 @@
 //             clears the last of them, or sets COMPLETE without them, releases it.
 //
 // A handle is live if its generation is the state's and COMPLETE is not set, which is one
-// comparison. Free slots are COMPLETE. Eight bits of generation go round after 256 uses of one slot.
+// comparison. Free slots are COMPLETE. Eight bits of generation go round after 256 uses of one slot, which then rests (slab.ts).
 
 import { ARENA_FRESH, ARENA_GUESTS, ARENA_LIVE, COMPLETE, GENERATION_MASK, GUEST, HELD, JOINABLE, NOTIFIED } from "./layout";
 import { generationOf, indexOf } from "./bits";

@@ -1,4 +1,4 @@
-import { ARENA_CAPACITY, ARENA_LIVE, ARENA_RING, ARENA_STATES, COMPLETE, GENERATION_SHIFT, GUEST, INBOX_SEGMENTS, NIL } from "../../assembly/layout";
+import { ARENA_CAPACITY, ARENA_LIVE, ARENA_REST_COUNT, ARENA_RING, ARENA_STATES, COMPLETE, GENERATION_SHIFT, GUEST, INBOX_SEGMENTS, NIL } from "../../assembly/layout";
 import { argPtr, growUnits, releaseSlot, segmentBytes, statePtr, takeSlot } from "../../assembly/slab";
 import { newArena } from "./support";
 
@@ -19,14 +19,26 @@ describe("the slab", () => {
     expect<u32>(load<u32>(arena + ARENA_LIVE)).toBe(8);
   });
 
-  it("counts a slot's generation up, around 256, and marks a free slot COMPLETE", () => {
-    for (let i: u32 = 0; i < 258; i++) {
+  it("counts a slot's generation up to 255 and marks a free slot COMPLETE; then it rests", () => {
+    for (let i: u32 = 0; i < 256; i++) {
       expect<u32>(takeSlot(arena, GUEST)).toBe(0);
       const state = load<u32>(statePtr(arena, 0));
-      expect<u32>(state).toBe(((i & 255) << <u32>GENERATION_SHIFT) | <u32>GUEST);
+      expect<u32>(state).toBe((i << <u32>GENERATION_SHIFT) | <u32>GUEST);
       releaseSlot(arena, 0, state);
       expect<u32>(load<u32>(statePtr(arena, 0)) & 0xff).toBe(COMPLETE);
     }
+    expect<u32>(load<u32>(arena + ARENA_REST_COUNT)).toBe(1);
+    expect<u32>(takeSlot(arena, 0)).toBe(1);
+  });
+
+  it("uses slots again that have rested, when 64 of them do and nothing else is left", () => {
+    for (let i: u32 = 0; i < 64 * 256; i++) {
+      const index = takeSlot(arena, 0);
+      releaseSlot(arena, index, load<u32>(statePtr(arena, index)));
+    }
+    expect<u32>(load<u32>(arena + ARENA_REST_COUNT)).toBe(64);
+    expect<u32>(takeSlot(arena, 0)).toBe(63);
+    expect<u32>(load<u32>(arena + ARENA_REST_COUNT)).toBe(0);
   });
 
   it("is full at its capacity, and keeps states and arguments when it doubles", () => {
