@@ -44,7 +44,10 @@ async function emcc(to) {
   await must(findEmcc(), ["-O2", at("test/guests/c/loops.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-loops.mjs`], { env });
   const pthread = ["-pthread", "--js-library", at("dist/c/tokiwa-pthread-lib.js"), "-sMODULARIZE", "-sEXPORT_NAME=createGuest", "-sPTHREAD_POOL_SIZE=5", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=64MB"];
   await must(findEmcc(), ["-O2", at("test/guests/c/loops.c"), ...TOKIWA_C, ...pthread, "--no-entry", "-o", `${to}/guest-pthread.js`], { env });
-  return ["guest-loops.mjs", "guest-loops.wasm", "guest-pthread.js", "guest-pthread.wasm", "guest-pthread.worker.js", "guest-threads.mjs", "guest-threads.wasm", "guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm", "guest-io.mjs", "guest-io.wasm", "peer.mjs", "peer.wasm", "guest-exceptions.mjs", "guest-exceptions.wasm", "guest-asyncify.mjs", "guest-asyncify.wasm"];
+  const threads = ["-x", "c++", "-std=c++20", "-O2", "-fno-exceptions", "-fno-rtti", at("test/guests/cpp/threads.cpp"), ...TOKIWA_C];
+  await must(findEmcc(), [...threads, ...EMCC, "--no-entry", "-o", `${to}/guest-cpp-threads.mjs`], { env });
+  await must(findEmcc(), [...threads, ...pthread, "--no-entry", "-o", `${to}/guest-cpp-pthread.js`], { env });
+  return ["guest-cpp-threads.mjs", "guest-cpp-threads.wasm", "guest-cpp-pthread.js", "guest-cpp-pthread.wasm", "guest-cpp-pthread.worker.js", "guest-loops.mjs", "guest-loops.wasm", "guest-pthread.js", "guest-pthread.wasm", "guest-pthread.worker.js", "guest-threads.mjs", "guest-threads.wasm", "guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm", "guest-io.mjs", "guest-io.wasm", "peer.mjs", "peer.wasm", "guest-exceptions.mjs", "guest-exceptions.wasm", "guest-asyncify.mjs", "guest-asyncify.wasm"];
 }
 
 async function cpp(to) {

@@ -1,12 +1,11 @@
 // Loops that several threads of a guest run (B5): one C source, built by emcc with and without -pthread.
 import { execFile } from "node:child_process";
-import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Runtime } from "tokiwa";
-import { attach, type EmscriptenFactory, type EmscriptenModule, type Guest } from "tokiwa/guest";
+import type { Guest } from "tokiwa/guest";
 import { send, Thread } from "tokiwa/threads";
-import { fixture, type Calls } from "./guests/load.ts";
+import { loadLoops, until, type Calls, type LoadedThreads } from "./guests/load.ts";
 import { hasJspi } from "./support/lanes.ts";
 
 const EINVAL = -1, ESTALE = -3, EWOULDBLOCK = -4, ECLOSED = -7, ENOSYS = -10, EBUSY = -11, EDEADLK = -12;
@@ -15,33 +14,11 @@ vi.setConfig({ testTimeout: 30_000 });                        // threads start s
 
 const builds = ["one thread", "pthreads"] as const;
 
-interface Made {
-  readonly guest: Guest;
-  readonly call: Calls;
-  end(): void;
-}
-
-async function make(build: (typeof builds)[number], runtime: Runtime): Promise<Made> {
-  let factory: EmscriptenFactory;
-  const file = build === "pthreads" ? "guest-pthread" : "guest-loops";
-  if (build === "pthreads") factory = createRequire(import.meta.url)(fileURLToPath(new URL("guests/fixtures/guest-pthread.js", import.meta.url))) as EmscriptenFactory;
-  else factory = ((await import(new URL("guests/fixtures/guest-loops.mjs", import.meta.url).href)) as { default: EmscriptenFactory }).default;
-  const guest = await attach(runtime, factory, { module: { wasmBinary: await fixture(`${file}.wasm`), printErr() {} } });
-  const call = new Proxy({}, { get: (_, name) => guest.exports[`_${String(name)}`] }) as Calls;
-  const workers = (guest.exports as EmscriptenModule)["PThread"] as { terminateAllThreads(): void; unusedWorkers: { terminate(): void }[] } | undefined;
-  return {
-    guest,
-    call,
-    end: () => {
-      workers?.terminateAllThreads();
-      for (const worker of workers?.unusedWorkers ?? []) worker.terminate();
-    },
-  };
-}
+const make = (build: (typeof builds)[number], runtime: Runtime): Promise<LoadedThreads> => loadLoops(runtime, build === "pthreads" ? "guest-pthread.js" : "guest-loops.mjs");
 
 describe.each(builds)("one source, %s", (build) => {
   let runtime: Runtime;
-  let made: Made;
+  let made: LoadedThreads;
   let guest: Guest;
   let call: Calls;
   let loop: number;
@@ -127,7 +104,7 @@ describe.each(builds)("one source, %s", (build) => {
 
 describe("with pthreads", () => {
   let runtime: Runtime;
-  let made: Made;
+  let made: LoadedThreads;
   let guest: Guest;
   let call: Calls;
   let loop: number;
@@ -141,9 +118,6 @@ describe("with pthreads", () => {
     await runtime.shutdown();
     made.end();
   });
-  const until = async (condition: () => boolean): Promise<void> => {
-    while (!condition()) await new Promise((done) => setTimeout(done, 2));
-  };
 
   test("tasks move between threads, and every poll is counted once", async () => {
     expect(call.loop_start!(loop, 4)).toBe(4);
@@ -237,7 +211,7 @@ describe("with pthreads", () => {
 
 describe("memory of loops", () => {
   let runtime: Runtime;
-  let made: Made;
+  let made: LoadedThreads;
   let guest: Guest;
   let call: Calls;
   beforeEach(async () => {
@@ -249,9 +223,6 @@ describe("memory of loops", () => {
     await runtime.shutdown();
     made.end();
   });
-  const until = async (condition: () => boolean): Promise<void> => {
-    while (!condition()) await new Promise((done) => setTimeout(done, 2));
-  };
 
   test("10 000 loops are made and freed in the memory of one, and their tasks end", () => {
     const cycle = (): void => {

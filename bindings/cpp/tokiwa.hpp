@@ -8,7 +8,11 @@
 // function resumes the innermost coroutine, in a loop and not by recursion, so chains of any depth need
 // neither tail calls nor stack. What a coroutine waits for is a `leaf` that is asked again at every wake,
 // so wakes may come for nothing. Aborting destroys the frames, and with them what they own.
+//
+// With -pthread a coroutine started by spawn_on() goes from thread to thread, one at a time. What two tasks share here, the end of a
+// task and a channel, is then atomic or locked; everything else belongs to the thread that polls.
 #pragma once
+#include <tokiwa-loops.h>
 #include <tokiwa.h>
 
 #include <coroutine>
@@ -20,6 +24,9 @@
 #include <utility>
 #include <variant>
 #include <vector>
+#ifdef __EMSCRIPTEN_PTHREADS__
+#include <atomic>
+#endif
 #if defined(__cpp_exceptions)
 #include <exception>
 #endif
@@ -31,6 +38,35 @@ template <class T> class join_handle;
 
 namespace detail {
 
+template <class T, class Start> join_handle<T> launch(task<T> &coroutine, Start start);
+
+#ifdef __EMSCRIPTEN_PTHREADS__
+template <class T> using shared = std::atomic<T>;
+/// Held for a few instructions.
+class lock {
+ public:
+  void take() {
+    while (flag.test_and_set()) {
+    }
+  }
+  void give() { flag.clear(); }
+
+ private:
+  std::atomic_flag flag = ATOMIC_FLAG_INIT;
+};
+#else
+template <class T> using shared = T;
+struct lock {
+  void take() {}
+  void give() {}
+};
+#endif
+struct holding {
+  lock &held;
+  explicit holding(lock &l) : held(l) { held.take(); }
+  ~holding() { held.give(); }
+};
+
 /// Something a coroutine waits for.
 struct leaf {
   bool (*is_ready)(leaf *self, tk_task task);
@@ -41,11 +77,11 @@ struct root {
   std::coroutine_handle<> current;  ///< the innermost coroutine
   std::coroutine_handle<> outermost;
   leaf *waiting = nullptr;
-  tk_task id = -1;
-  tk_task waiter = -1;
-  int references = 2;  ///< the task itself, and its handle
+  shared<tk_task> id{-1};
+  shared<tk_task> waiter{-1};
+  shared<int> references{2};  ///< the task itself, and its handle
   bool yields = false;
-  bool has_ended = false;
+  shared<bool> has_ended{false};  ///< set before the waiter is looked at; who waits looks at it again after it has said so
   bool was_cancelled = false;
   bool has_failed = false;  ///< the outermost coroutine ended with an exception
 
@@ -56,13 +92,17 @@ struct root {
   }
   void end() {
     has_ended = true;
-    if (waiter >= 0) tk_wake(waiter);
+    tk_task first = waiter;
+    if (first >= 0) tk_wake(first);
     release();
   }
 };
 
 inline int32_t poll_root(void *arg, tk_task self) {
   root *r = static_cast<root *>(arg);
+#ifdef __EMSCRIPTEN_PTHREADS__
+  if (self >= 0) r->id = self;  // launch() may not have come to it
+#endif
   if (self < 0) {
     auto frame = std::exchange(r->outermost, nullptr);
     r->was_cancelled = true;
@@ -175,7 +215,7 @@ template <class T = void> class [[nodiscard]] task {
   awaiter operator co_await() && { return {handle}; }
 
  private:
-  template <class U> friend join_handle<U> spawn(task<U> coroutine);
+  template <class U, class Start> friend join_handle<U> detail::launch(task<U> &coroutine, Start start);
   handle_type handle;
 };
 
@@ -239,15 +279,23 @@ template <class T> class join_handle {
   typename task<T>::handle_type handle;
 };
 
-/// Starts a coroutine: queued, first run when the loop runs.
-template <class T> join_handle<T> spawn(task<T> coroutine) {
+template <class T, class Start> join_handle<T> detail::launch(task<T> &coroutine, Start start) {
   auto handle = std::exchange(coroutine.handle, nullptr);
   auto *r = new detail::root;
   handle.promise().owner = r;
   r->current = r->outermost = handle;
-  r->id = tk_spawn_detached(detail::poll_root, r);
-  if (r->id < 0) __builtin_trap();  // no memory, or the module was detached
+  tk_task id = start(detail::poll_root, r);
+  if (id < 0) __builtin_trap();  // no memory, or the module was detached
+  r->id = id;
   return join_handle<T>{r, handle};
+}
+
+/// Starts a coroutine: queued, first run when the loop runs. On a loop of pthreads it is that loop.
+template <class T> join_handle<T> spawn(task<T> coroutine) { return detail::launch(coroutine, tk_spawn_detached); }
+
+/// The same on a loop of pthreads (tokiwa-loops.h), from any thread; without -pthread there is the main one only.
+template <class T> join_handle<T> spawn_on(tk_loop loop, task<T> coroutine) {
+  return detail::launch(coroutine, [loop](tk_poll_fn poll, void *arg) { return tk_spawn_detached_on(loop, poll, arg); });
 }
 
 /// Waits; never early. Cancelled by destruction.
@@ -381,6 +429,7 @@ template <class T> class channel {
     T value;
     sender(channel *c, T v) : to(c), value(std::move(v)) {}
     bool poll(tk_task self) {
+      detail::holding hold{to->lock};
       if (to->is_closed) return true;
       if (to->queue.size() >= to->room) {
         to->senders.push_back(self);
@@ -399,6 +448,7 @@ template <class T> class channel {
     std::optional<T> value;
     explicit receiver(channel *c) : from(c) {}
     bool poll(tk_task self) {
+      detail::holding hold{from->lock};
       if (from->queue.empty()) {
         if (from->is_closed) return true;
         from->receivers.push_back(self);
@@ -417,6 +467,7 @@ template <class T> class channel {
   /// The next value; none when the channel was closed and is empty.
   receiver receive() { return receiver{this}; }
   void close() {
+    detail::holding hold{lock};
     is_closed = true;
     wake(senders);
     wake(receivers);
@@ -428,6 +479,7 @@ template <class T> class channel {
     for (tk_task waiter : waiting) tk_wake(waiter);
     waiting.clear();
   }
+  detail::lock lock;
   std::deque<T> queue;
   std::vector<tk_task> senders, receivers;
   std::size_t room;

@@ -1,7 +1,9 @@
 // The compiled guests of test/guests/fixtures, on a runtime.
 import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import type { Runtime } from "tokiwa";
-import { attach, type AttachOptions, type Guest } from "tokiwa/guest";
+import { attach, type AttachOptions, type EmscriptenFactory, type EmscriptenModule, type Guest } from "tokiwa/guest";
 
 export type Call = (...args: number[]) => number;
 export type Calls = Record<string, Call>;
@@ -24,9 +26,39 @@ export async function loadC(compiler: "emcc" | "clang", runtime: Runtime, option
     return { runtime, guest, call: guest.exports as Calls };
   }
   const { default: factory } = await import(new URL(`fixtures/${file}.mjs`, import.meta.url).href);
+  return loadFactory(runtime, factory, file, options);
+}
+
+async function loadFactory(runtime: Runtime, factory: EmscriptenFactory, file: string, options: AttachOptions): Promise<Loaded> {
   const guest = await attach(runtime, factory, { ...options, module: { wasmBinary: await fixture(`${file}.wasm`), printErr() {}, ...options.module } });
   const call = new Proxy({}, { get: (_, name) => guest.exports[`_${String(name)}`] }) as Calls;
   return { runtime, guest, call };
+}
+
+export interface LoadedThreads extends Loaded {
+  /** Emscripten keeps its workers for later threads. */
+  end(): void;
+}
+
+/** One source of loops, built with -pthread (a script) and without (a module). */
+export async function loadLoops(runtime: Runtime, file: string): Promise<LoadedThreads> {
+  const isScript = file.endsWith(".js");
+  const at = new URL(`fixtures/${file}`, import.meta.url);
+  const factory = isScript ? (createRequire(import.meta.url)(fileURLToPath(at)) as EmscriptenFactory) : ((await import(at.href)) as { default: EmscriptenFactory }).default;
+  const loaded = await loadFactory(runtime, factory, file.replace(/\.m?js$/, ""), {});
+  const workers = (loaded.guest.exports as EmscriptenModule)["PThread"] as { terminateAllThreads(): void; unusedWorkers: { terminate(): void }[] } | undefined;
+  return {
+    ...loaded,
+    end: () => {
+      workers?.terminateAllThreads();
+      for (const worker of workers?.unusedWorkers ?? []) worker.terminate();
+    },
+  };
+}
+
+/** Waits for what other threads do. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((done) => setTimeout(done, 2));
 }
 
 /** What the guest has noted since the last call. */
