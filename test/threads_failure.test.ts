@@ -279,7 +279,7 @@ describe.each(transports)("errors of a task (%s)", (transport) => {
     expect(error["trap"]).toBe(undefined);
   });
 
-  test("that are no errors, or cannot be cloned, settle too", async () => {
+  test("that are no errors, cannot be cloned or cannot even be looked at, settle too", async () => {
     for (const value of [undefined, null, 0, "text", { a: 1 }]) {
       const thread = new Thread({ transport });
       expect(await thread.execJs("throw value", { value }).result()).toEqual({ status: "rejected", reason: value });
@@ -287,6 +287,7 @@ describe.each(transports)("errors of a task (%s)", (transport) => {
     }
     expect(await thrownBy(() => { throw () => 1; })).toMatchObject({ code: "TOKIWA_NOT_CLONEABLE" });
     expect(await thrownBy(() => { throw Symbol("s"); })).toMatchObject({ code: "TOKIWA_NOT_CLONEABLE" });
+    expect(await thrownBy(() => { throw new Proxy({}, { get() { throw "no"; }, ownKeys() { throw "no"; }, getPrototypeOf() { throw "no"; } }); })).toMatchObject({ code: "TOKIWA_NOT_CLONEABLE" });
     expect(await thrownBy(() => { throw Object.assign(new Error("kept"), { fn: () => 1, n: 2 }); })).toMatchObject({ message: "kept", n: 2 });
   });
 

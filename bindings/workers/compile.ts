@@ -99,9 +99,18 @@ function pick(names: Record<string, unknown>, name: string, what: string): Fn {
   return fn as Fn;
 }
 
+/** False for a proxy that does not let itself be asked. */
+function isReferenceError(error: unknown): error is ReferenceError {
+  try {
+    return error instanceof ReferenceError;
+  } catch {
+    return false;
+  }
+}
+
 /** Says which variable a function sent by source did not find, and what to do. */
 export function explainFreeVariable(definition: Definition, error: unknown): unknown {
-  if (definition.kind !== "source" || !(error instanceof ReferenceError)) return error;
+  if (definition.kind !== "source" || !isReferenceError(error)) return error;
   const variable = /^(\S+) is not defined|^Can't find variable: (\S+)/.exec(error.message);
   const name = variable?.[1] ?? variable?.[2];
   if (name === undefined || !definition.source.includes(name)) return error;

@@ -118,9 +118,18 @@ function classNameOf(error: Error): string {
   return "Error";
 }
 
-/** Never throws. */
+/** Never throws: of a proxy whose traps do, it says that. */
 export function packError(error: unknown, depth = 0): PackedError {
   fillTable();
+  try {
+    return pack(error, depth);
+  } catch (cause) {
+    const said = typeof cause === "string" || typeof cause === "number" ? `: ${cause}` : "";
+    return pack(new TokiwaError("TOKIWA_NOT_CLONEABLE", `the task threw something that cannot be looked at${said}`), depth);
+  }
+}
+
+function pack(error: unknown, depth: number): PackedError {
   if (!(error instanceof Error)) {
     if (canClone(error)) return { isError: false, value: error };
     return packError(new TokiwaError("TOKIWA_NOT_CLONEABLE", `the task threw something that cannot be sent to another thread: ${show(error)}`));
