@@ -20,7 +20,7 @@ import { COOP_BUDGET, UNIT_PENDING, UNIT_YIELD } from "../limits.ts";
 import { hasAsyncContext, macrotask, microtask } from "../host.ts";
 import { currentScope, type Scope, type ScopedAwait } from "./scope.ts";
 
-type Callback = ((value: unknown) => unknown) | null | undefined;
+export type Callback = ((value: unknown) => unknown) | null | undefined;
 
 /** The end of a chain that somebody hung on an await before it settled. */
 interface Chain {
@@ -40,7 +40,7 @@ const REJECTED = 3;
  * All of it is here and not in the unit that waits: that one is old, and each reference to something young that is stored in it
  * costs the collector's barrier. Members are private to the compiler only: with #methods each of these would carry a brand.
  */
-class Wait implements PromiseLike<unknown> {
+export class Wait implements PromiseLike<unknown> {
   readonly future: Future<unknown>;
   private onFulfilled: Callback;
   private onRejected: Callback;

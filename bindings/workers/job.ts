@@ -4,55 +4,39 @@ import type { JoinError } from "../errors.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { RemoteBody, Task } from "../task/task.ts";
 import { type PackedError, packError, unpackError } from "./errors-wire.ts";
+import { type Callback } from "../task/await.ts";
+import { JobAwait } from "./job-await.ts";
 import { type SendableFunction, unpackShared } from "./sendable.ts";
 import { CANCELLED, FULFILLED, FULFILLED_SHARED, type Status } from "./wire.ts";
 
 /** A pool as its jobs see it. */
 export interface JobOwner {
   /** True when the job will not run at all. */
-  abort(job: Job, reason: PackedError): boolean;
-  forget(job: Job): void;
+  abort(job: PlacedJob, reason: PackedError): boolean;
+  forget(job: PlacedJob): void;
   jobEnded(): void;
 }
 
 /** The worker that has a job, or that offered it. */
 export interface JobPlace {
   /** True when the job will not run at all. */
-  abort(job: Job, reason: PackedError): boolean;
+  abort(job: PlacedJob, reason: PackedError): boolean;
   answer(id: number, status: Status, value: unknown): void;
 }
 
-export class Job implements RemoteBody {
+/** What is left of a job once it lies in a record of shared memory: it is light, for there may be thousands. */
+export class PlacedJob implements RemoteBody {
   /** In its place, see JobTable. */
   id = 0;
-  readonly pool: JobOwner;
-  readonly sendable: SendableFunction;
-  readonly args: unknown[];
-  /** The arity on the wire: negative when there are shared primitives among the arguments. */
-  readonly arity: number;
-  readonly transfer: Transferable[] | undefined;
   place: JobPlace | null = null;
   isOver = false;
+  readonly pool: JobOwner;
   /** Whose handle it is, in this thread. */
   readonly task: Task<unknown> | undefined;
-  /** Or the worker that offered it, and its number there. */
-  readonly origin: JobPlace | undefined;
-  readonly originId: number;
 
-  constructor(pool: JobOwner, sendable: SendableFunction, args: unknown[], arity: number, transfer: Transferable[] | undefined, task: Task<unknown> | undefined, origin: JobPlace | undefined, originId: number) {
+  constructor(pool: JobOwner, task: Task<unknown> | undefined) {
     this.pool = pool;
-    this.sendable = sendable;
-    this.args = args;
-    this.arity = arity;
-    this.transfer = transfer;
     this.task = task;
-    this.origin = origin;
-    this.originId = originId;
-  }
-
-  /** Whether its arguments have a chance to fit into a record. */
-  get isSmall(): boolean {
-    return this.transfer === undefined && this.args.every((arg) => arg === null || (typeof arg !== "object" && typeof arg !== "bigint" && !(typeof arg === "string" && arg.length > 32)));
   }
 
   abort(reason: JoinError): boolean {
@@ -67,6 +51,10 @@ export class Job implements RemoteBody {
     return this.place === null ? "a free thread" : "another thread";
   }
 
+  awaited(task: Task<unknown>, onFulfilled: unknown, onRejected: unknown): JobAwait {
+    return new JobAwait(task, onFulfilled as Callback, onRejected as Callback);
+  }
+
   /** From the wire: `value` is a PackedError unless it is fulfilled. */
   settle(status: Status, value: unknown): void {
     if (this.isOver) return;
@@ -74,12 +62,45 @@ export class Job implements RemoteBody {
     this.pool.jobEnded();
     const { task } = this;
     if (task === undefined) {
-      this.origin!.answer(this.originId, status, value);
+      this.answer(status, value);
       return;
     }
     (task.scheduler as CurrentThread).busyElsewhere--;
     if (status === FULFILLED) task.remoteSettled("fulfilled", value);
     else settleTask(task, status, value);
+  }
+
+  /** To whoever offered it. */
+  protected answer(_status: Status, _value: unknown): void {}
+}
+
+export class Job extends PlacedJob {
+  readonly sendable: SendableFunction;
+  readonly args: unknown[];
+  /** The arity on the wire: negative when there are shared primitives among the arguments. */
+  readonly arity: number;
+  readonly transfer: Transferable[] | undefined;
+  /** The worker that offered it, and its number there: such a job has no task. */
+  readonly origin: JobPlace | undefined;
+  readonly originId: number;
+
+  constructor(pool: JobOwner, sendable: SendableFunction, args: unknown[], arity: number, transfer: Transferable[] | undefined, task: Task<unknown> | undefined, origin: JobPlace | undefined, originId: number) {
+    super(pool, task);
+    this.sendable = sendable;
+    this.args = args;
+    this.arity = arity;
+    this.transfer = transfer;
+    this.origin = origin;
+    this.originId = originId;
+  }
+
+  /** Whether its arguments have a chance to fit into a record. */
+  get isSmall(): boolean {
+    return this.transfer === undefined && this.args.every((arg) => arg === null || (typeof arg !== "object" && typeof arg !== "bigint" && !(typeof arg === "string" && arg.length > 32)));
+  }
+
+  protected override answer(status: Status, value: unknown): void {
+    this.origin!.answer(this.originId, status, value);
   }
 }
 

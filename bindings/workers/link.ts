@@ -7,7 +7,7 @@
 // With shared memory the worker moves CLAIM as it starts jobs, and the parent takes unstarted ones back by the same word. With
 // messages what has started comes with the answers, and jobs are taken back by asking.
 
-import type { Job, JobPlace } from "./job.ts";
+import type { Job, JobPlace, PlacedJob } from "./job.ts";
 import { JobTable } from "./job-table.ts";
 import { type HostTimer, monotonicNow, receive, startTimer, stopTimer, unrefTimer } from "../host.ts";
 import type { PackedError } from "./errors-wire.ts";
@@ -229,7 +229,7 @@ export class Link implements JobPlace {
     }
   }
 
-  abort(job: Job, reason: PackedError): boolean {
+  abort(job: PlacedJob, reason: PackedError): boolean {
     this.post({ k: "abort", id: job.id, generation: 0, reason });
     return false;
   }

@@ -16,7 +16,7 @@ import { type HostTimer, microtask, monotonicNow, reportDeath, startTimer, stopT
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Task } from "../task/task.ts";
 import { type PackedError, packError } from "./errors-wire.ts";
-import { Job, type JobOwner } from "./job.ts";
+import { Job, type JobOwner, PlacedJob } from "./job.ts";
 import { Link, type LinkOptions, type LinkOwner } from "./link.ts";
 import { type Pumped, setActive } from "./parking.ts";
 import type { WorkerMetrics } from "./seam.ts";
@@ -115,8 +115,8 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   /** Puts a job straight into a record. False when it does not fit into one, or none is free. */
   #submitShared(shared: SharedJobs, scheduler: CurrentThread, task: Task<unknown>, sendable: SendableFunction, args: unknown[]): boolean {
     if (!shared.share.hasFree) return false;
-    const job = new Job(this, sendable, args, args.length, undefined, task, undefined, 0);
-    if (!shared.deliver(job)) return false;
+    const job = new PlacedJob(this, task);
+    if (!shared.deliver(job, sendable, args)) return false;
     task.ofRemote(job);
     scheduler.admit(task);
     scheduler.busyElsewhere++;
@@ -237,7 +237,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
       const job = this.#queue[this.#queueHead] as Job;
       if (!job.isOver) {
         if (!job.isSmall) break;
-        if (!shared.deliver(job)) {
+        if (!shared.deliver(job, job.sendable, job.args)) {
           if (shared.share.hasFree) break;
           // When nothing waits to be started, all records are held by jobs that wait for something: then more go by the port.
           this.#isFed = shared.share.calls.injected() > 0;
@@ -410,7 +410,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   // ---- aborts
 
   /** True when the job will not run at all. */
-  abort(job: Job, reason: PackedError): boolean {
+  abort(job: PlacedJob, reason: PackedError): boolean {
     if (job.isOver) return false;
     if (job.place !== null && !job.place.abort(job, reason)) return false;
     this.forget(job);
@@ -425,7 +425,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   }
 
   /** Its outcome will not be asked for. */
-  forget(job: Job): void {
+  forget(job: PlacedJob): void {
     if (job.isOver) return;
     job.isOver = true;
     if (job.task !== undefined) (job.task.scheduler as CurrentThread).busyElsewhere--;

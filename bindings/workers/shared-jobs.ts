@@ -7,11 +7,12 @@
 // job is back sooner (25 us instead of 50), but whenever somebody else wants a core it takes two to three times as long.
 
 import { ASLEEP, ENDED, FREE, RUNNING_JOBS, SCRATCH_CAPACITY } from "../../assembly/pool-layout.ts";
-import { startTimer } from "../host.ts";
-import type { Job, JobPlace } from "./job.ts";
+import { macrotask, startTimer } from "../host.ts";
+import type { JobPlace, PlacedJob } from "./job.ts";
 import type { PackedError } from "./errors-wire.ts";
 import { readOne } from "./inline.ts";
 import { noteReceived } from "./parking.ts";
+import type { SendableFunction } from "./sendable.ts";
 import { canDoze, Doze, Share, type ShareState } from "./share.ts";
 import { ANSWER_HEADER, type Definition, REJECTED, type Status, type ToWorker } from "./wire.ts";
 
@@ -32,7 +33,7 @@ export class SharedJobs implements JobPlace {
   readonly share: Share;
   readonly #pool: SharedJobsOwner;
   readonly #doze: Doze;
-  readonly #jobs: (Job | undefined)[] = [];
+  readonly #jobs: (PlacedJob | undefined)[] = [];
   #numbers: number[] = [];
   /** Functions that workers know, for those that start later. */
   readonly #defined: Definition[] = [];
@@ -58,9 +59,8 @@ export class SharedJobs implements JobPlace {
   // ---- out
 
   /** Puts a job into a record. False when there is none, or the job does not fit in. */
-  deliver(job: Job): boolean {
-    const { definition } = job.sendable;
-    const record = this.share.fill(definition.id, job.args);
+  deliver(job: PlacedJob, { definition }: SendableFunction, args: readonly unknown[]): boolean {
+    const record = this.share.fill(definition.id, args);
     if (record < 0) return false;
     if (!this.#isDefined.has(definition.id)) {
       this.#isDefined.add(definition.id);
@@ -114,16 +114,22 @@ export class SharedJobs implements JobPlace {
     if (woken > 0 && !canDoze) this.#pool.tell(woken, { k: "wake" });
   }
 
-  /** Sees to it that this thread learns when something comes back. */
+  /** Sees to it that this thread learns when something comes back. What has come already waits for a turn of the event loop: await comes first. */
   listen(): void {
-    while (this.size > 0) {
-      if (this.share.calls.fallAsleep() === 1) {
-        this.#doze.begin(ASLEEP);
-        return;
-      }
-      if (!this.collect()) return;
+    if (this.size === 0 || this.#looksSoon) return;
+    if (this.share.calls.fallAsleep() === 1) {
+      this.#doze.begin(ASLEEP);
+      return;
     }
+    this.#looksSoon = true;
+    macrotask(this.#lookSoon);
   }
+
+  #looksSoon = false;
+  readonly #lookSoon = (): void => {
+    this.#looksSoon = false;
+    this.look();
+  };
 
   /** Takes what has come back, and goes on. */
   look(): void {
@@ -168,7 +174,7 @@ export class SharedJobs implements JobPlace {
 
   // ---- aborts and deaths
 
-  abort(job: Job, reason: PackedError): boolean {
+  abort(job: PlacedJob, reason: PackedError): boolean {
     const { share } = this;
     const record = job.id;
     if (share.calls.cancel(record) === 1) {
@@ -225,7 +231,7 @@ export class SharedJobs implements JobPlace {
   }
 
   /** Jobs that are left, which are nobody's from now on. */
-  takeAll(): Job[] {
+  takeAll(): PlacedJob[] {
     const jobs = this.#jobs.filter((job) => job !== undefined);
     this.#jobs.fill(undefined);
     this.size = 0;
