@@ -60,6 +60,7 @@ const WHEEL_RANGE: f64 = 68719476735.0; //  2^36 - 1 ms
 @external("host", "spawnStack") declare function hostSpawnStack(fn: u32, arg: u32): i32;
 @external("host", "pollIo") declare function hostPollIo(io: i32, interest: i32, waiter: i32): i32;
 @external("host", "suspend") declare function hostSuspend(task: i32): i32;
+@external("host", "hop") declare function hostHop(task: i32): i32;
 
 let arena: usize = 0;
 let base: u32 = 0;
@@ -399,23 +400,37 @@ export function tk_current(): i32 {
   return running;
 }
 
-/** Until the task is woken. @returns 0, or RESULT_CANCELLED */
-function park(): i32 {
+/** Until the task is woken, or (`hops`) as hostHop() says. @returns 0, or RESULT_CANCELLED */
+function park(hops: bool = false): i32 {
   const task = running;
   running = NIL;
   if (stackless) {
-    const result = hostSuspend(task);
+    const result = hops ? hostHop(task) : hostSuspend(task);
     idle = stackPointer();
     running = task;
     return result;
   }
   const pointer = stackPointer();
   restoreStack(idle);
-  const result = hostSuspend(task);
+  const result = hops ? hostHop(task) : hostSuspend(task);
   idle = stackPointer();                                    // of whoever resumed this task
   restoreStack(pointer);
   running = task;
   return result;
+}
+
+/**
+ * Gives everything else a turn. If the runtime has nothing to do there are only the host's own microtasks: one of them then, without
+ * queue and drive, which would cost eight times as much. hostHop() sees to it that timers and frames get their turn too.
+ */
+function pause(): i32 {
+  if (!isLive(arena, running)) return RESULT_CANCELLED;
+  if (load<u32>(arena, ARENA_DRIVING) == 0 && readyCount(arena) == 0) {
+    const result = park(true);
+    return result == 0 && !isLive(arena, running) ? RESULT_CANCELLED : result; // an abort has ended the task already
+  }
+  tk_wake(running);
+  return park();
 }
 
 /** Where nothing can suspend: runs what is ready. */
@@ -439,9 +454,7 @@ export function tk_sleep(ms: f64): i32 {
 
 export function tk_yield(): i32 {
   if (arena == 0) return ECLOSED;
-  if (running == NIL) return refuse();
-  tk_wake(running);
-  return park();
+  return running == NIL ? refuse() : pause();
 }
 
 export function tk_join_wait(task: i32): i32 {
@@ -486,8 +499,7 @@ export function tk_block_on(fn: u32, arg: u32): i32 {
   const self = running;
   let result = call_indirect<i32>(base + fn, arg, self);
   while (result == POLL_PENDING || result == POLL_YIELD) {
-    if (result == POLL_YIELD) tk_wake(self);
-    if (park() != 0) {
+    if ((result == POLL_YIELD ? pause() : park()) != 0) {
       call_indirect<i32>(base + fn, arg, ~self);            // its last poll: aborted
       return RESULT_CANCELLED;
     }

@@ -1,6 +1,6 @@
 // Blocking code of a C guest, suspended by JSPI: Node 26 here, Chromium in test/browser/page_guest.test.ts.
 import { describe, expect, test } from "vitest";
-import { JoinError, OptionError, Runtime, sleep } from "tokiwa";
+import { JoinError, OptionError, Runtime, sleep, yieldNow } from "tokiwa";
 import { loadC, takeTrace } from "./guests/load.ts";
 import { hasJspi } from "./support/lanes.ts";
 
@@ -37,6 +37,32 @@ describe.skipIf(!hasJspi).each(["emcc", "clang"] as const)("blocking code compil
     const { guest } = await loadC(compiler, runtime, { failOnDrain: true });
     expect(guest.canBlock).toBe(true);
     expect(await guest.run("program", 40)).toBe(0);
+  });
+
+  test("a task that yields and yields leaves the host, and other tasks, their turns", async () => {
+    await using runtime = new Runtime();
+    const { call, guest } = await loadC(compiler, runtime);
+    const yields = 300_000;
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    const alone = guest.run("yield_loop", yields);
+    expect(await alone).toBe(yields);
+    expect(ticks).toBeGreaterThan(2);
+
+    ticks = 0;
+    const first = guest.run("yield_loop", yields);
+    const turns = runtime.spawn(function* () {
+      for (let i = 0; i < 1000; i++) yield* yieldNow();
+      return ticks;
+    });
+    const second = guest.run("yield_loop", yields);
+    await turns;
+    expect(first.isFinished || second.isFinished).toBe(false);
+    first.abort();
+    await expect(first).rejects.toBeInstanceOf(JoinError);
+    expect(await second).toBe(yields);
+    clearInterval(timer);
+    expect(call.corrupted_get!()).toBe(0);
   });
 
   test("waits for promises, of JavaScript and of poll tasks", async () => {

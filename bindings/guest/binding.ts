@@ -33,7 +33,7 @@ import type { GuestIo, GuestStream, IoTable } from "./io.ts";
 import { Loops, type LoopsAccess, SHARED_TASK } from "./loops.ts";
 import { PromiseTable } from "./promises.ts";
 import { type GuestThreads, installedGuestThreads, THREAD_CALLS, type ThreadHost, type ThreadSetup } from "./seam.ts";
-import { STACK_BYTES, StackBody, type StackHost, StackPool, STACKS_MAX } from "./stacks.ts";
+import { HOP, Hops, STACK_BYTES, StackBody, type StackHost, StackPool, STACKS_MAX } from "./stacks.ts";
 import type { GuestWaker } from "./waker.ts";
 import { fillRange, giveRange, type TableRange, takeRange } from "./table.ts";
 
@@ -92,6 +92,8 @@ const wasm = WebAssembly as unknown as Partial<SuspendingWasm>;
 /** Whether Wasm can suspend here: Node 26, Chromium 137, Firefox 153. */
 export const hasJspi: boolean = typeof wasm.Suspending === "function" && typeof wasm.promising === "function";
 
+const suspending = (fn: (task: number) => unknown): WebAssembly.ImportValue => (wasm.Suspending === undefined ? () => TK_ENOSYS : new wasm.Suspending(fn));
+
 const WATCHED_FLAG = 32;
 /** Calls of tokiwa.h that go to the table of connections as they are. */
 const IO_CALLS = [
@@ -113,6 +115,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
   readonly #bodies: (StackBody | undefined)[] = [];
   readonly #tasks = new Map<StackBody, JoinHandle<number>>();
   readonly #traps = new Map<number, TokiwaError>();
+  readonly #hops = new Hops();
   readonly #enter: (...args: number[]) => Promise<number>;
   name = "guest";
   stackBytes = STACK_BYTES;
@@ -230,7 +233,12 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
       },
       pollIo: (io: number, interest: number, waiter: number) => this.#io?.tk_io_poll(io, interest, waiter) ?? TK_ENOSYS,
       spawnStack: (fn: number, arg: number) => this.#spawnStack(fn >>> 0, arg),
-      suspend: wasm.Suspending === undefined ? () => TK_ENOSYS : new wasm.Suspending(suspend as (...args: number[]) => unknown),
+      suspend: suspending(suspend),
+      hop: suspending((task) => {
+        if (this.#hops.mayHop()) return HOP;
+        this.#calls.tk_wake(task);
+        return suspend(task);
+      }),
     };
   }
 

@@ -11,6 +11,7 @@
 
 import { TokiwaError } from "../errors.ts";
 import { Operation, PENDING, type Waker } from "../future.ts";
+import { monotonicNow } from "../host.ts";
 import type { GuestAccess } from "./access.ts";
 import { TK_ECANCELED, TK_ETRAP } from "./codes.ts";
 
@@ -23,6 +24,37 @@ const CANARY = 0x7a1b2c3d;
 const CANARY_WORDS = 8;
 /** What a stack pointer must be a multiple of. */
 const ALIGNMENT = 16;
+
+/** What a yield waits for when nothing else is ready. */
+export const HOP: Promise<number> = /* @__PURE__ */ Promise.resolve(0);
+/** So long; then one goes through the scheduler, which knows when the host is to have its turn. */
+const HOPS_MS = 0.5;
+/** The clock is read after so many, and if they took longer than this, the next goes through the scheduler. */
+const HOPS_UNREAD = 8;
+const QUICK_MS = 0.16;
+
+/** Whether a yield may do without the scheduler. */
+export class Hops {
+  #unread = 0;
+  #readAt = 0;
+  #since = 0;
+
+  mayHop(): boolean {
+    if (this.#unread > 0) {
+      this.#unread--;
+      return true;
+    }
+    const now = monotonicNow();
+    const wereQuick = now - this.#readAt < QUICK_MS;
+    this.#readAt = now;
+    if (!wereQuick || now - this.#since > HOPS_MS) {
+      this.#since = now;
+      return false;
+    }
+    this.#unread = HOPS_UNREAD - 1;
+    return true;
+  }
+}
 
 export class StackPool {
   readonly bytes: number;
