@@ -49,6 +49,15 @@ test("the current task and the current runtime are one", async () => {
   await runtime.shutdown();
 });
 
+test("an instant of one is an instant of the other", () =>
+  ours.run(async () => {
+    const start = ours.Instant.now();
+    await other.sleepUntil(start.add(10));
+    expect(other.Instant.now().durationSince(start)).toBe(10);
+    expect(start.compare(other.Instant.now())).toBe(-1);
+    for (const no of [null, {}, { ms: 1 }]) expect(() => start.compare(no as never)).toThrow(/other must be an Instant, got /);
+  }, { startPaused: true }));
+
 test("an abort reaches what the other copy waits for", async () => {
   let cleanups = 0;
   const handle = ours.spawn(async () => {

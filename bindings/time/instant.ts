@@ -50,7 +50,14 @@ function checkNumber(ms: number): number {
   return ms;
 }
 
+/** Whether this is one of ours, or of another copy of the package. */
+function isInstant(value: unknown): value is Instant {
+  if (value instanceof Instant) return true;
+  const copy = value as Partial<Instant> | null | undefined;
+  return typeof copy?.ms === "number" && typeof copy.durationSince === "function";
+}
+
 export function checkInstant(name: string, value: unknown): Instant {
-  if (!(value instanceof Instant)) throw new OptionError(`${name} must be an Instant, got ${show(value)}`);
+  if (!isInstant(value)) throw new OptionError(`${name} must be an Instant, got ${show(value)}`);
   return value;
 }
