@@ -51,7 +51,7 @@ async function emcc(to) {
 }
 
 async function cpp(to) {
-  for (const [name, file] of [["guest", "guest-clang"], ["io", "guest-io-clang"], ["threads", "guest-threads-clang"]]) {
+  for (const [name, file] of [["guest", "guest-clang"], ["io", "guest-io-clang"], ["threads", "guest-threads-clang"], ["imports", "guest-imports-clang"]]) {
     await must(findClang(), [
       "--target=wasm32-wasi", "-O2", "-std=c99", "-Wall", "-Wextra", "-pedantic", "-I", at("bindings/c"), at(`test/guests/c/${name}.c`),
       "-mexec-model=reactor", ...LINK, "-o", `${to}/${file}.wasm`,
@@ -63,7 +63,7 @@ async function cpp(to) {
   ]);
   const names = BLOCKING.split(",").map((name) => `tokiwa.${name}`);
   await must("wasm-opt", ["--all-features", "--asyncify", `--pass-arg=asyncify-imports@${names}`, "-O2", `${to}/guest-clang.wasm`, "-o", `${to}/guest-asyncify-clang.wasm`]);
-  return ["guest-clang.wasm", "guest-threads-clang.wasm", "guest-io-clang.wasm", "guest-cpp-clang.wasm", "guest-asyncify-clang.wasm"];
+  return ["guest-clang.wasm", "guest-threads-clang.wasm", "guest-imports-clang.wasm", "guest-io-clang.wasm", "guest-cpp-clang.wasm", "guest-asyncify-clang.wasm"];
 }
 
 export const findRustc = () => findProgram("RUSTC_1_63", [at(".nodes/rust/usr/bin/rustc")], []);

@@ -257,6 +257,25 @@ describe("limits and mistakes", () => {
     error.mockRestore();
   });
 
+  test("threads of a module with imports of its own get them from threads.imports", async () => {
+    await using runtime = new Runtime({ unhandledFailure: "ignore" });
+    const bytes = await fixture("guest-imports-clang.wasm");
+    const twice = async (threads: AttachOptions["threads"]): Promise<unknown> => {
+      const guest = await attach(runtime, bytes, { imports: { page: { twice: (n: number) => n * 2 } }, ...(threads === undefined ? {} : { threads }) });
+      expect((guest.exports as Calls).twice_here!(4)).toBe(8);
+      return guest.task((guest.exports as Calls).twice_elsewhere!(21));
+    };
+    const url = (name: string): URL => new URL(`browser/pages/${name}.js`, import.meta.url);
+    expect(await twice({ imports: url("guest-imports") })).toBe(1042);
+    expect(await twice({ imports: url("guest-imports-object").href, transport: "messages" })).toBe(1042);
+    const stderr = vi.spyOn(process.stderr, "write").mockImplementation(() => true);
+    const error = vi.spyOn(console, "error").mockImplementation(() => {});
+    await expect(twice(undefined)).rejects.toThrow(`error ${ESTART}`);
+    await expect(twice({ imports: url("guest-worker") })).rejects.toThrow(`error ${ESTART}`);
+    stderr.mockRestore();
+    error.mockRestore();
+  }, 30_000);
+
   test("no memory for the bytes is an error of the job", async () => {
     await using runtime = new Runtime({ unhandledFailure: "ignore" });
     const { guest, call } = await loadThreads("emcc", runtime);

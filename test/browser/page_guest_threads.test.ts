@@ -1,3 +1,5 @@
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { PageHarness } from "../support/browser.ts";
 
@@ -27,3 +29,22 @@ test.each(["plain", "isolated", "strict"] as const)("C and Rust guests run funct
     },
   });
 }, 130_000);
+
+test.each(["plain", "isolated", "strict"] as const)("threads start from a worker that a bundler has made, and get imports of their own (%s)", async (scenario) => {
+  const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+  const { outputFiles } = await build({
+    entryPoints: ["guest-own-worker", "guest-worker"].map((name) => path(`pages/${name}.js`)),
+    bundle: true,
+    format: "esm",
+    write: false,
+    outdir: "/bundled",
+    external: ["node:*"],
+    logLevel: "error",
+  });
+  const server = await harness.server(scenario);
+  for (const { path: file, text } of outputFiles) server.add(file, text);
+  const { value } = await harness.run<{ results: unknown[]; started: number }>(scenario, "bundled/guest-own-worker.js", { timeoutMs: 60_000, allowProblems: true });
+  // The package's own worker is a text inside of the bundle there, which the strict policy forbids: TK_EDIED.
+  const packaged = scenario === "strict" ? expect.stringContaining("error -20") : 1042;
+  expect(value).toEqual({ results: [1042, 1042, packaged, expect.stringContaining("error -21"), expect.stringContaining("error -21")], started: 4 });
+});

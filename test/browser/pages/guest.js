@@ -3,9 +3,9 @@ import { Runtime } from "/dist/index.js";
 import { attach } from "/dist/guest.js";
 import createGuest from "/test/guests/fixtures/guest-c.mjs";
 
-const bytes = async (name) => (await fetch(`/test/guests/fixtures/${name}`)).arrayBuffer();
+export const bytes = async (name) => (await fetch(`/test/guests/fixtures/${name}`)).arrayBuffer();
 
-async function exercise(guest, call) {
+export async function exercise(guest, call) {
   const runtimeTasks = Array.from({ length: 10_000 }, () => guest.spawn(call("yield_fn")(), call("yielder_new")(2)));
   const sum = (await Promise.all(runtimeTasks)).reduce((total, value) => total + value, 0);
   const fetched = await guest.task(call("awaiter_spawn")(guest.expose(fetch("/dist/core.wasm").then((response) => response.status))));

@@ -1,0 +1,1 @@
+export default { page: { twice: (n) => n * 2 } };
