@@ -1,5 +1,5 @@
 // Jobs that start in bursts: each has its own task, outcome and abort, whatever ran before it in the same burst.
-import { currentTask, Runtime, sleep, type Suspend } from "tokiwa";
+import { currentTask, Runtime, sleep, type Suspend, taskBuilder } from "tokiwa";
 import { send, type Sendable } from "tokiwa/threads";
 import { afterEach, describe, expect, test } from "vitest";
 import { transports } from "./support/sent.ts";
@@ -66,6 +66,37 @@ describe.each(transports)("jobs in one burst (%s)", (transport) => {
     });
     const url = "data:text/javascript,export function* twice(n) { return 2 * n; }";
     expect(await runtime.spawn(outer, url)).toEqual([42, "cancelled", "rejected"]);
+  });
+
+  test("a task has its name in its worker, wherever it was spawned, and in what is said about it", async () => {
+    const runtime = multi({ workerThreads: 2, transport });
+    const name = send((..._args: unknown[]) => tokiwa.currentTask().name);
+    const spawnNamed = (called: string, ...args: unknown[]): PromiseLike<unknown> => runtime.enter(() => taskBuilder({ name: called }).spawn(name, ...args));
+    const names = ["first", "x".repeat(100), "third", "", "fifth"];
+    for (const args of [[], [1, "two"], [{ large: "y".repeat(1000) }]]) {
+      expect(await Promise.all(names.map((called) => spawnNamed(called, ...args)))).toEqual(names);
+      expect(await runtime.spawn(name, ...args)).toBe(undefined);
+    }
+    const nested = send(async (all: string[], args: unknown[]) => {
+      const inner = tokiwa.send((...given: unknown[]) => {
+        const until = performance.now() + 1;
+        while (performance.now() < until);                 // others have the time to take some
+        return [tokiwa.currentTask().name, given];
+      });
+      return Promise.all(all.map((called) => tokiwa.taskBuilder({ name: called }).spawn(inner, ...args)));
+    });
+    const many = Array.from({ length: 20 }, (_, n) => `child ${n}`);
+    for (const args of [[7], [{ o: 1 }], []]) expect(await runtime.spawn(nested, many, args)).toEqual(many.map((called) => [called, args]));
+    // What is said about it.
+    const dies = send(async () => (await tokiwa.sleep(20), process.exit(3)));
+    const failed = runtime.enter(() => taskBuilder({ name: "the fatal one" }).spawn(dies));
+    const { reason } = (await failed.result()) as { reason: Error };
+    expect(reason.message).toMatch(/died while task \d+ \(the fatal one\) ran/);
+    const waits = runtime.enter(() => taskBuilder({ name: "waits" }).spawn(send(() => tokiwa.sleep(1e6))));
+    while (!runtime.metrics().workers.some(({ taskNames }) => taskNames.includes("waits"))) await sleep(1);
+    waits.abort();
+    const ended = (await waits.result()) as { reason: Error };
+    expect(ended.reason.message).toContain("(waits)");
   });
 
   test("a job that is aborted before it starts does not run", async () => {

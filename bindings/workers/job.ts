@@ -1,6 +1,6 @@
 // A job, seen from the thread that owns its pool: it waits in the queue, is delivered to a link, or is over.
 
-import type { JoinError } from "../errors.ts";
+import { JoinError } from "../errors.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { RemoteBody, Task } from "../task/task.ts";
 import { type PackedError, packError, unpackError } from "./errors-wire.ts";
@@ -53,6 +53,13 @@ export class PlacedJob implements RemoteBody {
 
   awaited(task: Task<unknown>, onFulfilled: unknown, onRejected: unknown): JobAwait {
     return new JobAwait(task, onFulfilled as Callback, onRejected as Callback);
+  }
+
+  /** The worker that ran it has died. @param death why, of any task */
+  died(death: JoinError): PackedError {
+    const { task } = this;
+    if (task?.name === undefined) return packError(death);
+    return packError(new JoinError(death.code, death.message.replace("the task", `task ${task.label}`), { cause: death.cause }));
   }
 
   /** From the wire: `value` is a PackedError unless it is fulfilled. */

@@ -7,6 +7,7 @@ export type Fn = TaskFn<unknown[], unknown>;
 
 export class Known {
   readonly definition: Definition;
+  readonly takesTaskName: boolean;
   /** The function, or a promise of it while it is loaded; undefined before it is asked for. */
   fn: Fn | Promise<Fn> | undefined;
   /** How long a call has held the worker lately, in microseconds; negative while unknown. */
@@ -14,5 +15,6 @@ export class Known {
 
   constructor(definition: Definition) {
     this.definition = definition;
+    this.takesTaskName = definition.takesTaskName === true;
   }
 }

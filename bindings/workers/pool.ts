@@ -64,7 +64,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   readonly shared: SharedJobs | undefined;
   /** Workers by their place among the threads that share memory; dead ones too, until they are buried. */
   readonly #places: (Link | undefined)[] = [];
-  readonly #deaths = new Map<Link, PackedError>();
+  readonly #deaths = new Map<Link, JoinError>();
 
   constructor(options: PoolOptions) {
     this.options = options;
@@ -92,6 +92,11 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
    * @throws what structuredClone throws for arguments that cannot be sent
    */
   submit(scheduler: CurrentThread, task: Task<unknown>, sendable: SendableFunction, args: unknown[]): void {
+    const { name } = task;
+    if (name !== undefined) {
+      sendable = sendable.named;
+      args = [...args, name];
+    }
     if (this.#queuedFirst < this.options.size) this.#queuedFirst++;
     else if (this.shared !== undefined && this.queued === 0 && this.#submitShared(this.shared, scheduler, task, sendable, args)) return;
     let taken: TakenArgs;
@@ -451,12 +456,10 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
       this.#startFailures += link.isLate ? MAX_START_FAILURES : 1;   // the next would keep everybody waiting as long
     }
     reportDeath(`tokiwa: worker "${link.name}" died: ${String(error)}`);
-    const reason = packError(
-      new JoinError("TOKIWA_WORKER_DIED", `the worker "${link.name}" died while the task ran: ${error instanceof Error ? error.message : String(error)}`, { cause: error }),
-    );
+    const reason = new JoinError("TOKIWA_WORKER_DIED", `the worker "${link.name}" died while the task ran: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     if (link.thread > 0) this.#deaths.set(link, reason);
     this.requeue(unstarted);
-    for (const job of started) job.settle(REJECTED, reason);
+    for (const job of started) job.settle(REJECTED, job.died(reason));
     if (this.#startFailures >= MAX_START_FAILURES) this.#startFailed(error);
     this.scheduleDispatch();
   }
@@ -467,7 +470,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     const reason = this.#deaths.get(link);
     this.#deaths.delete(link);
     if (this.isClosed) return;
-    this.shared?.bury(link.thread, reason ?? packError(new JoinError("TOKIWA_WORKER_DIED", `the worker "${link.name}" did not start`)));
+    this.shared?.bury(link.thread, reason ?? new JoinError("TOKIWA_WORKER_DIED", `the worker "${link.name}" did not start`));
     this.scheduleDispatch();
   }
 
@@ -515,6 +518,13 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   }
 
   metrics(): WorkerMetrics[] {
-    return this.#links.map((link) => ({ name: link.name, isReady: link.isReady, jobsInFlight: link.inFlight.size + (this.shared?.startedBy(link.thread) ?? 0), jobsDone: link.done + (this.shared?.share.doneBy(link.thread) ?? 0) }));
+    const { shared } = this;
+    return this.#links.map((link) => ({
+      name: link.name,
+      isReady: link.isReady,
+      jobsInFlight: link.inFlight.size + (shared?.startedBy(link.thread) ?? 0),
+      jobsDone: link.done + (shared?.share.doneBy(link.thread) ?? 0),
+      taskNames: [...link.inFlight.all(), ...(shared?.jobsOf(link.thread) ?? [])].map(({ task }) => task?.name).filter((name) => name !== undefined),
+    }));
   }
 }

@@ -24,6 +24,8 @@ export interface WorkerMetrics {
   /** Jobs it has been given and has not answered. */
   readonly jobsInFlight: number;
   readonly jobsDone: number;
+  /** Names of tasks among the jobs it has been given, of those that have one. */
+  readonly taskNames: readonly string[];
 }
 
 /** The threads of one runtime. */

@@ -37,6 +37,14 @@ export class SendableFunction {
     this.fn = fn;
   }
 
+  #named: SendableFunction | undefined;
+
+  /** The same function for tasks that have a name, which comes behind the arguments. */
+  get named(): SendableFunction {
+    this.#named ??= new SendableFunction({ ...this.definition, id: ++definitions.last, takesTaskName: true }, this.fn);
+    return this.#named;
+  }
+
   /**
    * Takes a measurement in. Longer ones count quickly, or jobs would wait behind one another.
    *
@@ -81,10 +89,10 @@ export function byDefinition(definition: Definition): SendableFunction {
   const key = definition.kind === "source" ? `source ${definition.source}` : definition.kind === "body" ? `body ${definition.isAsync} ${definition.parameters.join()} ${definition.source}` : definition.kind === "module" ? `module ${definition.name} ${definition.url}` : `exposed ${definition.name}`;
   let sendable = byName.get(key);
   if (sendable === undefined) {
-    sendable = new SendableFunction({ ...definition, id: ++definitions.last });
+    sendable = new SendableFunction({ ...definition, id: ++definitions.last, takesTaskName: false });
     byName.set(key, sendable);
   }
-  return sendable;
+  return definition.takesTaskName === true ? sendable.named : sendable;
 }
 
 /**

@@ -7,9 +7,10 @@
 // job is back sooner (25 us instead of 50), but whenever somebody else wants a core it takes two to three times as long.
 
 import { ASLEEP, ENDED, FREE, RUNNING_JOBS, SCRATCH_CAPACITY } from "../../assembly/pool-layout.ts";
+import type { JoinError } from "../errors.ts";
 import { macrotask, startTimer } from "../host.ts";
 import type { JobPlace, PlacedJob } from "./job.ts";
-import type { PackedError } from "./errors-wire.ts";
+import { type PackedError, packError } from "./errors-wire.ts";
 import { readOne } from "./inline.ts";
 import { noteReceived } from "./parking.ts";
 import type { SendableFunction } from "./sendable.ts";
@@ -194,21 +195,22 @@ export class SharedJobs implements JobPlace {
   answer(): void {}
 
   /** The worker in this place has died, and touches the memory no more. */
-  bury(thread: number, reason: PackedError): void {
+  bury(thread: number, death: JoinError): void {
     const { share } = this;
     const retry = share.calls.bury(thread) === 0;
     this.collect();
     for (const job of [...this.#jobs]) {
       if (job === undefined) continue;
-      if (share.isStartedBy(job.id, thread)) this.#ended(job.id, REJECTED, reason);
+      if (share.isStartedBy(job.id, thread)) this.#ended(job.id, REJECTED, job.died(death));
       else if (share.stateOf(job.id) === ENDED) this.#take(job.id);
     }
+    const reason = packError(death);
     const end = this.state.threads << share.slotBits;
     for (let record = 1 << share.slotBits; record < end; record++) {
       if (share.isStartedBy(record, thread)) this.#pool.tell(share.ownerOf(record), { k: "results", answers: [REJECTED, 0, record, 1, reason] });
     }
     this.wakeOne();
-    if (retry) startTimer(() => this.bury(thread, reason), 1);
+    if (retry) startTimer(() => this.bury(thread, death), 1);
     this.listen();
   }
 
@@ -220,6 +222,11 @@ export class SharedJobs implements JobPlace {
   /** Whether the worker has started anything. */
   hasWorked(thread: number): boolean {
     return this.share.doneBy(thread) > 0 || this.startedBy(thread) > 0;
+  }
+
+  /** This thread's jobs that it has started. */
+  jobsOf(thread: number): PlacedJob[] {
+    return this.#jobs.filter((job) => job !== undefined && this.share.isStartedBy(job.id, thread)) as PlacedJob[];
   }
 
   /** Jobs it has started, this thread's and other workers'. */

@@ -108,6 +108,11 @@ export class SharedWork {
   /** Queues a task of this worker where all can take it. False when it does not fit into a record, or none is free. */
   spawn(task: Task<unknown>, sendable: SendableFunction, args: unknown[]): boolean {
     const { share } = this;
+    const { name } = task;
+    if (name !== undefined) {
+      sendable = sendable.named;
+      args = [...args, name];
+    }
     const key = this.#keys.get(sendable) ?? this.#define(sendable);
     if (key < 0) return false;
     const record = share.fill(key, args);
@@ -159,6 +164,7 @@ export class SharedWork {
     const spawned = this.#spawned[slot];
     this.#spawned[slot] = undefined;
     const args = spawned?.args ?? share.argsOf(record);
+    if (spawned?.sendable.definition.takesTaskName === true) args.pop();       // the task has it
     share.release(record);
     if (spawned === undefined || spawned.task.isFinished) return true;
     const { task, sendable } = spawned;

@@ -411,7 +411,7 @@ export class WorkerSide implements RuntimeThreads {
         known.fn = fn;
         if (job.reason !== undefined) fail(CANCELLED, job.reason);
         else {
-          job.task = new Task<unknown>(this.#scheduler, callOf(fn, args));
+          job.task = this.#taskOf(known, fn, args);
           job.task.ending(job);
           this.#scheduler.spawn(job.task);
         }
@@ -423,9 +423,15 @@ export class WorkerSide implements RuntimeThreads {
     );
   }
 
+  #taskOf(known: Known, fn: Fn, args: unknown[]): Task<unknown> {
+    if (!known.takesTaskName) return new Task<unknown>(this.#scheduler, callOf(fn, args));
+    const name = args.pop() as string;
+    return new Task<unknown>(this.#scheduler, callOf(fn, args)).prepare(name, undefined);
+  }
+
   /** The first poll of a job. */
   #call(id: number, generation: number, known: Known, fn: Fn, args: unknown[], lent: Scope): boolean {
-    const task = new Task<unknown>(this.#scheduler, callOf(fn, args));
+    const task = this.#taskOf(known, fn, args);
     const goesOn = this.#scheduler.pollFirst(task, lent);
     const isQuick = known.micros >= 0 && known.micros < QUICK_MICROS;
     if (++this.#timed >= TIMED_TOGETHER || !isQuick) this.#readClock();
@@ -565,14 +571,17 @@ export class WorkerSide implements RuntimeThreads {
     let definitions: Definition[] | undefined;
     const transfer: Transferable[] = [];
     for (const { task, sendable, taken } of given) {
-      const { definition } = sendable;
+      const { name } = task;
+      const { definition } = name === undefined ? sendable : sendable.named;
       if (!this.#told.has(definition.id)) {
         this.#told.add(definition.id);
         (definitions ??= []).push(definition);
       }
       this.#offered.set(task.id, task);
       task.ofRemote(new Offered(task.id, (message) => this.#post(message), () => this.#offered.delete(task.id)));
-      jobs.push(task.id, definition.id, arityOf(taken), ...taken.args);
+      const arity = arityOf(taken);
+      jobs.push(task.id, definition.id, name === undefined ? arity : arity < 0 ? arity - 1 : arity + 1, ...taken.args);
+      if (name !== undefined) jobs.push(name);
       if (taken.transfer !== undefined) transfer.push(...taken.transfer);
     }
     this.#post({ k: "offer", definitions, jobs }, transfer);

@@ -37,13 +37,22 @@ export const CANCELLED = 2;
 export const FULFILLED_SHARED = 3;
 export type Status = 0 | 1 | 2 | 3;
 
+interface Numbered {
+  readonly id: number;
+  readonly name: string;
+  /** Behind the arguments of a job comes the name of its task. So jobs without one pay nothing for it. */
+  readonly takesTaskName?: boolean;
+}
+
 /** How a worker finds a function. */
-export type Definition =
-  | { readonly id: number; readonly kind: "source"; readonly source: string; readonly name: string }
-  /** The body of a function with these parameters, for execJs(). */
-  | { readonly id: number; readonly kind: "body"; readonly source: string; readonly parameters: string[]; readonly isAsync: boolean; readonly name: string }
-  | { readonly id: number; readonly kind: "module"; readonly url: string; readonly name: string }
-  | { readonly id: number; readonly kind: "exposed"; readonly name: string };
+export type Definition = Numbered &
+  (
+    | { readonly kind: "source"; readonly source: string }
+    /** The body of a function with these parameters, for execJs(). */
+    | { readonly kind: "body"; readonly source: string; readonly parameters: string[]; readonly isAsync: boolean }
+    | { readonly kind: "module"; readonly url: string }
+    | { readonly kind: "exposed" }
+  );
 
 /** The first message to a worker, on its global; all others take the port. */
 export interface StartMessage {
