@@ -181,3 +181,9 @@ test("two copies of the package run guests side by side, and know their own runt
     await rm(folder, { recursive: true });
   }
 });
+
+test("a factory that returns no module is named", async () => {
+  const { attach } = await import("tokiwa/guest");
+  const factory = (): undefined => undefined;
+  await expect(attach(runtime, factory as never)).rejects.toThrow(/source must be the factory of an Emscripten module \(-sMODULARIZE\), got one that returned undefined/);
+});

@@ -251,6 +251,7 @@ describe("sending", () => {
   test("a registered class of errors keeps its class", async () => {
     class Odd extends Error {}
     registerError(Odd);
+    for (const no of [undefined, {}, class {}, () => 1]) expect(() => registerError(no as never)).toThrow(expect.objectContaining({ code: "TOKIWA_BAD_OPTION" }));
     const runtime = multi({ workerThreads: 1 });
     const { reason } = (await runtime
       .spawn(

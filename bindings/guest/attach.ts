@@ -340,6 +340,7 @@ const attached = new WeakSet<Binding>();
 async function attachFactory(factory: EmscriptenFactory, checked: Checked): Promise<Guest> {
   const binding = configure(new Binding(checked.runtime, checked.options.asyncify), checked);
   const module = await factory({ ...checked.options.module, tokiwa: binding.imports });
+  if (typeof module !== "object" || module === null) throw new OptionError(`source must be the factory of an Emscripten module (-sMODULARIZE), got one that returned ${show(module)}`);
   module["tokiwa"] = binding.imports;
   return attachEmscripten(module, checked);
 }

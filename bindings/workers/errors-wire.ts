@@ -91,7 +91,7 @@ const STANDARD = new Set(["stack", "message", "cause", "errors"]);
 export function registerError(errorClass: new (...args: never[]) => Error): void {
   fillTable();
   checkFunction("errorClass", errorClass);
-  if (!(errorClass.prototype instanceof Error)) throw new TypeError(`errorClass must extend Error, got ${show(errorClass)}`);
+  if (!(errorClass.prototype instanceof Error)) throw new OptionError(`errorClass must extend Error, got ${show(errorClass)}`);
   const known = classes.get(errorClass.name);
   if (known !== undefined && known !== errorClass) throw new OptionError(`errorClass must have a name of its own, got another class named ${show(errorClass.name)}`);
   enter(errorClass.name, errorClass);
