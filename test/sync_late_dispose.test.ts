@@ -1,6 +1,6 @@
 // What a yield* has finished is used again by its task (sync/waiters.ts): whoever has kept it must harm nobody.
 
-import { broadcast, type Future, mpsc, Notify, run, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, sleep, spawn, timeout, watch, yieldNow } from "tokiwa";
+import { broadcast, type Future, mpsc, Notify, run, RwLock, RwLockReadGuard, RwLockWriteGuard, select, Semaphore, sleep, spawn, timeout, watch, yieldNow } from "tokiwa";
 import { describe, expect, test } from "vitest";
 
 describe("a finished wait that is disposed of late ends nobody else's", () => {
@@ -78,3 +78,27 @@ test("a place in the queue of a lock serves one wait after the other", () =>
     expect(order).toEqual(Array(3).fill(["two", "one", "three"]).flat());
     expect(slots.availablePermits).toBe(0);
   }));
+
+describe("a lock that was asked for by yield* and is asked for again", () => {
+  test("is another future while the first is not over, and when the first was dropped or polled to its end", () =>
+    run(function* () {
+      const slots = new Semaphore(3);
+      yield* slots.acquire();
+      const used = slots.acquire();
+      const second = slots.acquire();
+      expect(second === used).toBe(false);
+      used[Symbol.dispose]();
+      const third = slots.acquire();
+      expect([third === used, third === second]).toEqual([false, false]);
+      used[Symbol.dispose]();
+      const { value } = yield* select({ third });
+      expect(value.count).toBe(1);
+      const fourth = slots.acquire();
+      expect(fourth === third).toBe(false);
+      third[Symbol.dispose]();
+      (yield* fourth).release();
+      second[Symbol.dispose]();
+      value.release();
+      expect(slots.availablePermits).toBe(2);
+    }));
+});

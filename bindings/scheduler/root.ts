@@ -43,7 +43,7 @@ export class Root implements Unit {
   /** Polls the main. Called by the scheduler between ticks. */
   poll(): void {
     this.isWoken = this.#isYielding = false;
-    context.unit = context.waker = this;
+    context.enter(this);
     context.task = null;
     context.budget = COOP_BUDGET;
     context.verdict = UNIT_PENDING;

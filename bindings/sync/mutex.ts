@@ -7,7 +7,6 @@ import { blockFor } from "../block-on.ts";
 import { Guarded, unlocked } from "./guarded.ts";
 import { hold } from "./held.ts";
 import { Take } from "./permits.ts";
-import { isOwn } from "./waiters.ts";
 
 /** Access to the value of a locked `Mutex`, until `unlock()` or the end of a `using` block. */
 export class MutexGuard<T> implements Disposable {
@@ -85,10 +84,7 @@ export class Mutex<T> {
   lock(): Future<MutexGuard<T>> {
     const lock = this.#lock;
     const { spare } = lock;
-    if (!isOwn(spare)) return new Lock(lock);
-    lock.spare = null;
-    spare.renew(lock, 1);
-    return spare as Lock<T>;
+    return spare !== null && spare.renew(lock, 1) ? (spare as Lock<T>) : new Lock(lock);
   }
 
   /** Locks now. @throws {TryLockError} `TOKIWA_LOCKED` when it is held, or others wait for it */

@@ -9,7 +9,6 @@ import { checkInteger, checkOptions } from "../options.ts";
 import { blockFor } from "../block-on.ts";
 import { Guarded, unlocked } from "./guarded.ts";
 import { Take } from "./permits.ts";
-import { isOwn } from "./waiters.ts";
 
 /** Tokio's limit, 2^29 - 1. */
 const MAX_READERS = (1 << 29) - 1;
@@ -162,10 +161,7 @@ export class RwLock<T> {
   read(): Future<RwLockReadGuard<T>> {
     const lock = this.#lock;
     const { spare } = lock;
-    if (!isOwn(spare) || !(spare instanceof Read)) return new Read(lock);
-    lock.spare = null;
-    spare.renew(lock, 1);
-    return spare as Read<T>;
+    return spare instanceof Read && spare.renew(lock, 1) ? (spare as Read<T>) : new Read(lock);
   }
 
   /** Waits for exclusive access. Cancel safe, as `read()`: readers that waited behind it go on. */

@@ -5,7 +5,6 @@ import { type Future } from "../future.ts";
 import { checkInteger, show } from "../options.ts";
 import { blockFor } from "../block-on.ts";
 import { MAX_PERMITS, Permits, Take } from "./permits.ts";
-import { isOwn } from "./waiters.ts";
 
 /** Permits taken from a semaphore; give them back with `release()` or by `using`. */
 export class SemaphorePermit implements Disposable {
@@ -126,10 +125,7 @@ export class Semaphore {
   #acquire(n: number): Acquire {
     const permits = this.#permits;
     const { spare } = permits;
-    if (!isOwn(spare)) return new Acquire(permits, n);
-    permits.spare = null;
-    spare.renew(permits, n);
-    return spare as Acquire;
+    return spare !== null && spare.renew(permits, n) ? (spare as Acquire) : new Acquire(permits, n);
   }
 
   /**

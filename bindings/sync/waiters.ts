@@ -17,6 +17,9 @@
 import { context, Operation, type Waker } from "../future.ts";
 import { handOver, letGo } from "./hand-over.ts";
 
+/** The owner of a spare that nobody may use: a unit without a slot has the handle -1. */
+export const NOBODY = -2;
+
 /** What stands in a `WaiterQueue`. */
 export interface Linked {
   /** Of the poll that was pending last. Stays after the waiter was served, until `wakeUp()`. */
@@ -37,7 +40,7 @@ export interface Linked {
 /** A future that can stand in a `WaiterQueue`. */
 export abstract class Waiter<T> extends Operation<T> implements Linked {
   /** The handle of the task that has finished it, when it is a spare. */
-  owner = -1;
+  owner = NOBODY;
   waker: Waker | null = null;
   isLinked = false;
   epoch = 0;
@@ -66,9 +69,6 @@ export abstract class Waiter<T> extends Operation<T> implements Linked {
 interface Spare {
   owner: number;
 }
-
-/** The owner of a spare that nobody may use: a unit without a slot has the handle -1. */
-const NOBODY = -2;
 
 /** Leaves a finished waiter to the task that runs. */
 export function own(spare: Spare): void {
