@@ -125,8 +125,17 @@ export class Engine {
     } else if (installedThreads()?.isSendable(body) === true) return this.#spawnSendable(body, args, name, signal);
     else throw new OptionError(`spawn() takes a function, a future or a promise, got ${show(body)}`);
     if (name !== undefined || signal !== undefined) task.prepare(name, signal);
-    if (this.isShuttingDown || scheduler.isClosed) return task.refuse(shutDownError());
-    scheduler.spawn(task);
+    return this.#start(task);
+  }
+
+  /** Starts what `callOf()` has made of a function and its arguments; the short way for the usual spawn. */
+  spawnCall(call: unknown): JoinHandle<unknown> {
+    return this.#start(new Task(this.scheduler, call));
+  }
+
+  #start(task: Task<unknown>): JoinHandle<unknown> {
+    if (this.isShuttingDown || this.scheduler.isClosed) return task.refuse(shutDownError());
+    this.scheduler.spawn(task);
     return task;
   }
 

@@ -8,7 +8,7 @@ import { isPage } from "./host.ts";
 import { checkDuration, checkFunction, checkInteger, checkOptions, show } from "./options.ts";
 import type { CurrentThread, DriveState, RuntimeMetrics } from "./scheduler/current-thread.ts";
 import { currentScope } from "./task/scope.ts";
-import { type CurrentTask, type JoinHandle, Task } from "./task/task.ts";
+import { callOf, type CurrentTask, type JoinHandle, Task } from "./task/task.ts";
 import { installedThreads, type RuntimeThreads, type WorkerMetrics } from "./workers/seam.ts";
 import type { Sendable } from "./workers/sendable.ts";
 
@@ -68,6 +68,7 @@ export class Runtime implements Disposable, AsyncDisposable {
   spawn<A extends unknown[], T>(fn: TaskFn<A, T> | Sendable<A, T>, ...args: A): JoinHandle<T>;
   spawn<T>(future: Future<T> | PromiseLike<T>): JoinHandle<T>;
   spawn(body: unknown, ...args: unknown[]): JoinHandle<unknown> {
+    if (typeof body === "function") return this.engine.spawnCall(callOf(body, args));
     return this.engine.spawnTask(body, args, undefined, undefined);
   }
 
@@ -201,6 +202,7 @@ export async function run<T>(main: TaskFn<[], T>, options?: RuntimeOptions): Pro
 export function spawn<A extends unknown[], T>(fn: TaskFn<A, T> | Sendable<A, T>, ...args: A): JoinHandle<T>;
 export function spawn<T>(future: Future<T> | PromiseLike<T>): JoinHandle<T>;
 export function spawn(body: unknown, ...args: unknown[]): JoinHandle<unknown> {
+  if (typeof body === "function") return currentEngine().spawnCall(callOf(body, args));
   return currentEngine().spawnTask(body, args, undefined, undefined);
 }
 

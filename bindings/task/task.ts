@@ -544,6 +544,16 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return outcome as T;
   }
 
+  /** A join of a task that is fulfilled takes one look. */
+  override next(): IteratorResult<Suspend, T> {
+    const { flags } = this;
+    const { budget } = context;
+    if ((flags & FULFILLED) === 0 || budget <= 0 || context.waker === null) return super.next();
+    context.budget = budget - 1;
+    this.flags = flags | OBSERVED | TAKEN;
+    return { done: true, value: this.slot as T };
+  }
+
   /** The value, a throw of the failure, or PENDING with the waker registered. */
   outcome(waker: Waker): unknown {
     if ((this.flags & OBSERVED) === 0) this.observe();
