@@ -8,6 +8,7 @@ import { isPage } from "./host.ts";
 import { checkDuration, checkFunction, checkInteger, checkOptions, show } from "./options.ts";
 import type { CurrentThread, DriveState, RuntimeMetrics } from "./scheduler/current-thread.ts";
 import { currentScope } from "./task/scope.ts";
+import { viewOf } from "./task/current.ts";
 import { callOf, type CurrentTask, type JoinHandle, Task } from "./task/task.ts";
 import { installedThreads, type RuntimeThreads, type WorkerMetrics } from "./workers/seam.ts";
 import type { Sendable } from "./workers/sendable.ts";
@@ -224,5 +225,5 @@ export function taskBuilder(options: TaskOptions): TaskBuilder {
 export function currentTask(): CurrentTask {
   const task = (context.task ?? currentScope()?.task ?? null) as Task<unknown> | null;
   if (task === null) throw new ContextError("TOKIWA_NO_TASK", "currentTask() was called outside of a task");
-  return task.view;
+  return viewOf(task);
 }

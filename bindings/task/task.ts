@@ -18,87 +18,24 @@
 // until they are through); a future is dropped; an async function's waits reject, the pending
 // one and every later one, and the task settles when the function ends.
 
-import { JoinError, OptionError, TokiwaError, withoutFrames } from "../errors.ts";
-import { context, describeFuture, type Future, giveBack, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, type Reactor, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker, wakeSafely, whenSettled } from "../future.ts";
+import { JoinError, TokiwaError, withoutFrames } from "../errors.ts";
+import { context, describeFuture, type Future, giveBack, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker, whenSettled } from "../future.ts";
 import { reportUnhandled } from "../host.ts";
 import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING } from "../limits.ts";
 import { checkBoolean, checkOptions, show } from "../options.ts";
 import { shared } from "../registry.ts";
 import { AbortHandle, type AbortOptions, type TaskId } from "./abort-handle.ts";
-import { awaitIn, ownFuture, ownWhenRead } from "./await.ts";
+import { awaitIn, ownWhenRead } from "./await.ts";
 import { addFailure, forgetFailure, reportFailure } from "./failures.ts";
 import { ABORTING, ASYNC, CANCELLED, CLEANING, DISPOSED, DONE, FULFILLED, FUTURE, GENERATOR, HOOKED, KIND, OBSERVED, REJECTED, REMOTE, START, TAKEN } from "./flags.ts";
+import type { CurrentTask, JoinHandle, TaskHooks, TaskMeta, TaskResult, TaskScheduler } from "./handle.ts";
+import { JoinWait, ResultFuture } from "./join.ts";
+import { Call, isGenerator, isGeneratorFunction } from "./kinds.ts";
+import { addWaiter, removeWaiter, wakeAll, type Waiters } from "./waiters.ts";
 import { currentScope, isInScope, leaveScope, Scope, startInScope } from "./scope.ts";
 
-/** How a task ended. */
-export type TaskResult<T> =
-  | { readonly status: "fulfilled"; readonly value: T }
-  | { readonly status: "rejected"; readonly reason: unknown }
-  | { readonly status: "cancelled"; readonly reason: JoinError };
-
-/** A task as its own code sees it, see `currentTask()`. */
-export interface CurrentTask {
-  readonly id: TaskId;
-  readonly name: string | undefined;
-  /** Aborted when the task is: hand it to `fetch` and the like. Made at the first use. */
-  readonly signal: AbortSignal;
-  /**
-   * Ties a future to this task. Needed only in pages, in an async function, after an await of something
-   * foreign: the host has no async context there, and an abort would not find what is awaited.
-   */
-  own<T>(future: Future<T>): Future<T>;
-}
-
-/** What hooks are told about a task. */
-export interface TaskMeta {
-  readonly id: TaskId;
-  readonly name: string | undefined;
-  /** `Instant.ms` of the spawn. */
-  readonly spawnedAt: number;
-}
-
-/** Callbacks around the life of tasks. An error thrown by one is reported, and changes nothing. */
-export interface TaskHooks {
-  onTaskSpawn?: ((meta: TaskMeta) => void) | undefined;
-  onTaskTerminate?: ((meta: TaskMeta) => void) | undefined;
-  onBeforePoll?: ((meta: TaskMeta) => void) | undefined;
-  onAfterPoll?: ((meta: TaskMeta) => void) | undefined;
-}
-
-/** What a task needs of its scheduler. */
-export interface TaskScheduler extends Reactor {
-  readonly hooks: TaskHooks | null;
-  readonly unhandledFailure: "report" | "ignore" | "shutdown";
-  /** The clock that `spawnedAt` is read from. */
-  now(): number;
-  /** Gives the task a slot and queues it. */
-  spawn(task: Task<unknown>): void;
-  /** The task is done; its slot is released by the batch, or here when it is not being run. */
-  ended(task: Task<unknown>, isRunning: boolean): void;
-  /** A task failed while the policy is "shutdown". */
-  failed(error: unknown): void;
-}
-
-/**
- * The result of a spawned task. Awaiting it gives the task's value or throws the task's own error;
- * a cancelled task throws `JoinError`. It may be awaited again, and by several tasks.
- *
- * Dropping it detaches the task.
- */
-export interface JoinHandle<T> extends Future<T> {
-  readonly id: TaskId;
-  readonly isFinished: boolean;
-  /** Cancels the task at its next suspension; nothing happens if it has finished. */
-  abort(reason?: unknown, options?: AbortOptions): void;
-  /** A handle that can only abort. */
-  abortHandle(): AbortHandle;
-  /** How the task ended; never rejects. */
-  result(): Future<TaskResult<T>>;
-  /** As `promise.catch()`. */
-  catch<R = never>(onRejected?: ((reason: unknown) => R | PromiseLike<R>) | null): Promise<T | R>;
-  /** As `promise.finally()`. */
-  finally(onFinally?: (() => void) | null): Promise<T>;
-}
+export type { CurrentTask, JoinHandle, TaskHooks, TaskMeta, TaskResult, TaskScheduler } from "./handle.ts";
+export { callOf, isGenerator, isGeneratorFunction } from "./kinds.ts";
 
 /** The rarely used half of a task. */
 interface Extra {
@@ -108,12 +45,11 @@ interface Extra {
   reason: unknown;
   detach: boolean;
   meta: TaskMeta | undefined;
+  /** What `currentTask()` has given out (current.ts). */
   view: CurrentTask | undefined;
   /** Stops listening to the signal given to taskBuilder(). */
   unlisten: (() => void) | undefined;
 }
-
-const GeneratorFunction = function* () {}.constructor as GeneratorFunctionConstructor;
 
 /** The other end of a task that runs on another thread. */
 export interface RemoteBody {
@@ -128,22 +64,6 @@ export interface RemoteBody {
 
 /** The id given out last, by whichever copy of this package: ids are compared. */
 const ids: { last: number } = /* @__PURE__ */ shared("ids", () => ({ last: 0 }));
-
-/** A function and its arguments, until the first poll. */
-class Call {
-  readonly fn: TaskFn<unknown[], unknown>;
-  readonly args: readonly unknown[];
-
-  constructor(fn: TaskFn<unknown[], unknown>, args: readonly unknown[]) {
-    this.fn = fn;
-    this.args = args;
-  }
-}
-
-/** The body of a task that calls `fn` with these arguments. */
-export function callOf(fn: unknown, args: readonly unknown[]): unknown {
-  return args.length === 0 ? fn : new Call(fn as TaskFn<unknown[], unknown>, args);
-}
 
 export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> {
   handle = -1;
@@ -504,13 +424,6 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return extra.controller.signal;
   }
 
-  /** What `currentTask()` returns. */
-  get view(): CurrentTask {
-    const extra = this.rare();
-    extra.view ??= new TaskView(this as Task<unknown>);
-    return extra.view;
-  }
-
   /** The scope of an async function's awaits; null for other tasks. */
   get scope(): Scope | null {
     return this.body instanceof Scope ? this.body : null;
@@ -648,7 +561,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
 
   // ---- making one
 
-  private rare(): Extra {
+  rare(): Extra {
     this.extra ??= {
       name: undefined,
       controller: undefined,
@@ -749,125 +662,9 @@ export function isFirstPoll(unit: Unit): boolean {
   return body !== undefined && (flags & (KIND | ABORTING)) === START;
 }
 
-class TaskView implements CurrentTask {
-  readonly #task: Task<unknown>;
-
-  constructor(task: Task<unknown>) {
-    this.#task = task;
-  }
-
-  get id(): TaskId {
-    return this.#task.id;
-  }
-
-  get name(): string | undefined {
-    return this.#task.name;
-  }
-
-  get signal(): AbortSignal {
-    return this.#task.signal;
-  }
-
-  own<T>(future: Future<T>): Future<T> {
-    if (!isFuture(future)) throw new OptionError(`own() takes a future, got ${show(future)}`);
-    const scope = this.#task.scope;
-    return scope === null ? future : ownFuture(future, scope);
-  }
-}
-
-/** One wait for a task: what combinators and `await` hold, so that losing forgets the waker only. */
-class JoinWait<T> extends Operation<T> {
-  readonly #task: Task<T>;
-  #waker: Waker | undefined;
-
-  constructor(task: Task<T>) {
-    super();
-    this.#task = task;
-  }
-
-  poll(waker: Waker): T | typeof PENDING {
-    this.#waker = waker;
-    return this.#task.poll(waker);
-  }
-
-  override [Symbol.dispose](): void {
-    if (this.#waker !== undefined) this.#task.forget(this.#waker);
-  }
-
-  override get keepsValue(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return this.#task.describe();
-  }
-}
-
-class ResultFuture<T> extends Operation<TaskResult<T>> {
-  readonly #task: Task<T>;
-  #waker: Waker | undefined;
-
-  constructor(task: Task<T>) {
-    super();
-    this.#task = task;
-  }
-
-  poll(waker: Waker): TaskResult<T> | typeof PENDING {
-    if (!proceed(waker)) return PENDING;
-    this.#waker = waker;
-    const ending = this.#task.ending(waker);
-    if (ending === PENDING) restore();
-    return ending;
-  }
-
-  override [Symbol.dispose](): void {
-    if (this.#waker !== undefined) this.#task.forget(this.#waker);
-  }
-
-  override describe(): string {
-    return this.#task.describe();
-  }
-}
-
-// ---- waiters: none, one, or a set; one is by far the most common
-
-type Waiters = Waker | Set<Waker> | undefined;
-
-function addWaiter(waiters: Waiters, waker: Waker): Waiters {
-  if (waiters === undefined || waiters === waker) return waker;
-  if (waiters instanceof Set) return waiters.add(waker);
-  return new Set([waiters, waker]);
-}
-
-function removeWaiter(waiters: Waiters, waker: Waker): Waiters {
-  if (waiters === waker) return undefined;
-  if (waiters instanceof Set) waiters.delete(waker);
-  return waiters;
-}
-
-function wakeAll(waiters: Waker | Set<Waker>): void {
-  if (waiters instanceof Set) for (const waker of waiters) wakeSafely(waker);
-  else wakeSafely(waiters);
-}
-
 /** Whether a unit is a task, of whichever copy of this package. */
 export function isTask(unit: unknown): unit is Task<unknown> {
   return typeof unit === "object" && unit !== null && "remoteSettled" in unit;
-}
-
-/** A generator function can be called without the async context that other functions may need. */
-export function isGeneratorFunction(fn: unknown): boolean {
-  return fn instanceof GeneratorFunction;                  // compiled in place, where Object.getPrototypeOf() is a call into the host
-}
-
-export function isGenerator(value: unknown): value is Generator<Suspend, unknown, unknown> {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    typeof (value as Generator).next === "function" &&
-    typeof (value as Generator).return === "function" &&
-    typeof (value as Generator)[Symbol.iterator] === "function"
-  );
 }
 
 /** Calls a hook; what it throws is reported and changes nothing. */
