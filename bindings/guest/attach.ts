@@ -1,14 +1,14 @@
 // attach(): finds out what kind of guest it was given, instantiates it if need be, and links it to a runtime.
 
 import { ContextError, OptionError } from "../errors.ts";
-import { checkBoolean, checkFunction, checkInteger, checkOneOf, checkOptions, show } from "../options.ts";
+import { checkBoolean, checkInteger, checkOptions, show } from "../options.ts";
 import { Runtime } from "../runtime.ts";
 import type { JoinHandle } from "../task/task.ts";
 import { accessOfEmscripten, accessOfInstance } from "./access.ts";
 import type { AsyncifySupport } from "./asyncify.ts";
 import { Binding, bindings, type GuestImports } from "./binding.ts";
 import type { GuestIo, GuestStream } from "./io.ts";
-import { installedGuestThreads, type ThreadTickets } from "./seam.ts";
+import { installedGuestThreads, type KnownSource } from "./seam.ts";
 import type { GuestWaker } from "./waker.ts";
 import { STACK_BYTES, STACK_BYTES_MAX, STACK_BYTES_MIN, STACKS_MAX } from "./stacks.ts";
 
@@ -274,38 +274,14 @@ function configure(binding: Binding, { options }: Checked): Binding {
   return binding;
 }
 
-/** Says how threads get at the guest, as far as that is known. */
-function prepareThreads(binding: Binding, { options: { threads = {} } }: Checked, known: { module?: WebAssembly.Module | BufferSource | undefined; script?: string | undefined }): void {
-  binding.threadSetup = {
-    source: {
-      module: threads.module ?? known.module,
-      script: threads.script === undefined ? known.script : String(threads.script),
-      imports: threads.imports === undefined ? undefined : String(threads.imports),
-    },
-    tickets: installedGuestThreads()?.root(threads.maxThreads ?? THREADS_MAX) ?? NO_TICKETS,
-    blockingDepth: 0,
-    worker: threads.worker,
-    transport: threads.transport,
-  };
+function prepareThreads(binding: Binding, { options: { threads = {} } }: Checked, known: KnownSource): void {
+  binding.threadSetup = installedGuestThreads()?.setup(threads, known);
 }
 
-const THREADS_MAX = 64;
-const NO_TICKETS: ThreadTickets = { take: () => false, give() {} };
-const ABSOLUTE = /^[a-zA-Z][a-zA-Z0-9+.-]*:/;
-
-function checkThreads(value: GuestThreadOptions | undefined): void {
-  const { maxThreads, script, module, imports, worker, transport } = checkOptions<GuestThreadOptions>("threads", value);
-  if (maxThreads !== undefined) checkInteger("threads.maxThreads", maxThreads, 1, 1024);
-  for (const [name, url] of [["script", script], ["imports", imports]] as const) {
-    if (url !== undefined && !(url instanceof URL) && !(typeof url === "string" && ABSOLUTE.test(url))) {
-      throw new OptionError(`threads.${name} must be an absolute URL, got ${show(url)}: use new URL("./app.mjs", import.meta.url)`);
-    }
-  }
-  if (module !== undefined && !(module instanceof WebAssembly.Module) && !(module instanceof ArrayBuffer) && !ArrayBuffer.isView(module)) {
-    throw new OptionError(`threads.module must be a WebAssembly.Module or bytes, got ${show(module)}`);
-  }
-  if (worker !== undefined) checkFunction("threads.worker", worker);
-  if (transport !== undefined) checkOneOf("threads.transport", transport, ["auto", "shared", "messages"]);
+function checkThreads(threads: GuestThreadOptions): void {
+  const provider = installedGuestThreads();
+  if (provider === undefined) throw new OptionError("threads need provideGuestThreads() of tokiwa/guest, to be called first in programs made by a bundler");
+  provider.check(threads);
 }
 
 function attachInstance(instance: WebAssembly.Instance, checked: Checked, given: Binding | undefined): Guest {
@@ -372,7 +348,7 @@ export function attach(runtime: Runtime, source: unknown, options?: AttachOption
   if (given.name !== undefined && typeof given.name !== "string") throw new OptionError(`name must be a string, got ${show(given.name)}`);
   if (given.stackBytes !== undefined) checkInteger("stackBytes", given.stackBytes, STACK_BYTES_MIN, STACK_BYTES_MAX);
   if (given.maxStacks !== undefined) checkInteger("maxStacks", given.maxStacks, 1, STACKS_MAX);
-  checkThreads(given.threads);
+  if (given.threads !== undefined) checkThreads(given.threads);
   if (given.failOnDrain !== undefined) checkBoolean("failOnDrain", given.failOnDrain);
   if (given.io !== undefined) checkSupport("io", given.io);
   if (given.asyncify !== undefined) checkSupport("asyncify", given.asyncify);

@@ -28,9 +28,9 @@ import type { CurrentThread, GuestHost } from "../scheduler/current-thread.ts";
 import type { JoinHandle } from "../task/task.ts";
 import { accessOfEmscripten, type EmscriptenAccess, type EmscriptenThreads, type GuestAccess } from "./access.ts";
 import type { Asyncify, AsyncifyCalls, AsyncifySupport } from "./asyncify.ts";
-import { BLOCKING_CALLS, type BlockingCall, TK_ECANCELED, TK_ECLOSED, TK_EINVAL, TK_ELIMIT, TK_ENOSYS, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
+import { BLOCKING_CALLS, type BlockingCall, SHARED_TASK, TK_ECANCELED, TK_ECLOSED, TK_EINVAL, TK_ELIMIT, TK_ENOSYS, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
 import type { GuestIo, GuestStream, IoTable } from "./io.ts";
-import { Loops, type LoopsAccess, SHARED_TASK } from "./loops.ts";
+import type { Loops, LoopsAccess } from "./loops.ts";
 import { PromiseTable } from "./promises.ts";
 import { type GuestThreads, installedGuestThreads, THREAD_CALLS, type ThreadHost, type ThreadSetup } from "./seam.ts";
 import { HOP, Hops, STACK_BYTES, StackBody, type StackHost, StackPool, STACKS_MAX } from "./stacks.ts";
@@ -166,9 +166,15 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
       stream: (stream: GuestStream) => this.stream(stream),
       link: (access: EmscriptenAccess) => void (this.emscripten = access),
       linkThreads: (threads: EmscriptenThreads) => void (this.emscriptenThreads = threads),
-      linkLoops: (loops: LoopsAccess) => void (this.#loops = new Loops(loops, this)),
+      linkLoops: (loops: LoopsAccess) => void (this.#loops = this.#openLoops(loops)),
     }) as GuestImports;
     bindings.set(this.imports, this);
+  }
+
+  #openLoops(loops: LoopsAccess): Loops {
+    const provider = installedGuestThreads();
+    if (provider === undefined) throw new ContextError("TOKIWA_NO_GUEST_THREADS", `${this.label} was built with -pthread: call provideGuestThreads() of tokiwa/guest first, as programs made by a bundler do`);
+    return provider.loops(loops, this);
   }
 
   #callThreads(name: (typeof THREAD_CALLS)[number], args: number[]): number {

@@ -20,6 +20,9 @@ export const TK_EBUSY = -11;
 export const TK_EDIED = -20;
 export const TK_ESTART = -21;
 
+/** Set in handles of tasks that pthreads run (loops.ts), and in no others. */
+export const SHARED_TASK = 1 << 30;
+
 /** The imports that may suspend; `npx tokiwa emscripten --asyncify` prints them for emcc. */
 export const BLOCKING_CALLS = ["tk_sleep", "tk_yield", "tk_join_wait", "tk_await_wait", "tk_io_wait", "tk_block_on"] as const;
 export type BlockingCall = (typeof BLOCKING_CALLS)[number];

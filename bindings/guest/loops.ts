@@ -8,8 +8,6 @@ import { startTimer, stopTimer, type HostTimer, unrefTimer } from "../host.ts";
 import { TK_ECANCELED, TK_ECLOSED, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
 import { GuestWaker } from "./waker.ts";
 
-/** Set in handles of such tasks, and in no others. */
-export const SHARED_TASK = 1 << 30;
 /** takeMail(): empty, and: some were lost. */
 const EMPTY = -1;
 const OVERFLOW = -2;

@@ -3,21 +3,22 @@
 import { listen } from "../workers/listen.ts";
 import { provideThreads } from "../workers/provider.ts";
 import { exposeFunctions } from "../workers/sendable.ts";
+import { Loops } from "./loops.ts";
 import { installGuestThreads } from "./seam.ts";
 import { runJob, startGuest } from "./serve.ts";
 import { RUN_JOB, START_GUEST } from "./serve-wire.ts";
+import { checkThreadOptions, threadSetupOf } from "./thread-options.ts";
 import { Threads } from "./threads.ts";
-import { rootTickets } from "./tickets.ts";
 import { registerWakers } from "./waker.ts";
 
 /**
- * Lets guests have threads (`tokiwa-threads.h`, `thread` of the Rust crate) in a program that a bundler has made; elsewhere importing
+ * Lets guests have threads (`tokiwa-threads.h`, `thread` of the Rust crate, `-pthread`) in a program that a bundler has made; elsewhere importing
  * `tokiwa/guest` does it. Harmless when it was done.
  */
 export function provideGuestThreads(): void {
   provideThreads();
   registerWakers();
-  installGuestThreads({ open: (host) => new Threads(host).calls(), root: rootTickets });
+  installGuestThreads({ open: (host) => new Threads(host).calls(), loops: (access, host) => new Loops(access, host), check: checkThreadOptions, setup: threadSetupOf });
 }
 
 /**

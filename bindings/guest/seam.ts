@@ -3,6 +3,8 @@
 
 import type { Runtime } from "../runtime.ts";
 import type { GuestAccess } from "./access.ts";
+import type { GuestThreadOptions } from "./attach.ts";
+import type { Loops, LoopsAccess, LoopsHost } from "./loops.ts";
 
 /** How a thread gets at the guest's code. */
 export interface GuestSource {
@@ -66,10 +68,20 @@ export type GuestThreads = Record<(typeof THREAD_CALLS)[number], (...args: numbe
   close(): void;
 };
 
+/** What attach() has learnt of where the guest's code comes from. */
+export interface KnownSource {
+  module?: WebAssembly.Module | BufferSource | undefined;
+  script?: string | undefined;
+}
+
 export interface GuestThreadsProvider {
   open(host: ThreadHost): GuestThreads;
-  /** What a guest that nobody's thread has started may have. */
-  root(maxThreads: number): ThreadTickets;
+  /** The loops of a guest built with -pthread. */
+  loops(access: LoopsAccess, host: LoopsHost): Loops;
+  /** @throws {OptionError} */
+  check(threads: GuestThreadOptions): void;
+  /** For a guest that nobody's thread has started. */
+  setup(threads: GuestThreadOptions, known: KnownSource): ThreadSetup;
 }
 
 let installed: GuestThreadsProvider | undefined;
