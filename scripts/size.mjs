@@ -16,24 +16,55 @@ const BUNDLES = [
     .map(({ name }) => ({ name: `import * from "tokiwa${name.slice(1)}"`, source: `export * from "tokiwa${name.slice(1)}";` })),
 ];
 
+const GUEST_LIMIT = 10 * KIB; // both targets together: bundles carry the Wasm as text
+const GUEST_JS_TARGET = 6 * KIB;
+const GUEST_WASM_LIMIT = 4 * KIB;
+const WITHOUT_GUEST = 'export { Runtime } from "tokiwa";';
+const WITH_GUEST = `${WITHOUT_GUEST} export { attach } from "tokiwa/guest";`;
+
+/** Leaves the text of guest.wasm out, wherever it was bundled into. */
+const withoutInterface = {
+  name: "without-interface",
+  setup({ onLoad }) {
+    onLoad({ filter: /dist\/chunk-[^/]*\.js$/ }, ({ path }) => ({ contents: readFileSync(path, "utf8").replace(/GUEST_INTERFACE = ("|`).*/, 'GUEST_INTERFACE = "";'), loader: "js" }));
+  },
+};
+
+/** @returns { raw, bytes }: minified, and that gzipped */
+async function bundled(source, plugins = []) {
+  const { outputFiles } = await build({
+    stdin: { contents: source, resolveDir: ROOT },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "neutral",
+    target: "es2022",
+    external: ["node:*"],
+    write: false,
+    logLevel: "error",
+    plugins,
+  });
+  const bytes = outputFiles[0].contents;
+  return { raw: bytes.length, bytes: gzipSync(bytes, { level: 9 }).length };
+}
+
+/** What attach() adds to a page that has a runtime already. */
+async function guestRows() {
+  const [base, all, script] = await Promise.all([bundled(WITHOUT_GUEST), bundled(WITH_GUEST), bundled(WITH_GUEST, [withoutInterface])]);
+  const beyond = (name, { raw, bytes }, rest) => ({ name, raw: raw - base.raw, bytes: bytes - base.bytes, gzip: true, limit: Infinity, ...rest });
+  const wasm = readFileSync(at("build/guest.wasm"));
+  return [
+    beyond("attach of tokiwa/guest, beside Runtime", all, { limit: GUEST_LIMIT }),
+    beyond("  of it JavaScript", script, { target: GUEST_JS_TARGET }),
+    { name: "  of it guest.wasm, by itself", raw: wasm.length, bytes: gzipSync(wasm, { level: 9 }).length, gzip: true, limit: GUEST_WASM_LIMIT },
+  ];
+}
+
 /** @returns rows of { name, raw, bytes, limit }: minified, and that gzipped; a row without a limit has Infinity */
 export async function measure() {
   const rows = [];
-  for (const { name, source, limit = Infinity, target } of BUNDLES) {
-    const { outputFiles } = await build({
-      stdin: { contents: source, resolveDir: ROOT },
-      bundle: true,
-      minify: true,
-      format: "esm",
-      platform: "neutral",
-      target: "es2022",
-      external: ["node:*"],
-      write: false,
-      logLevel: "error",
-    });
-    const bytes = outputFiles[0].contents;
-    rows.push({ name, raw: bytes.length, bytes: gzipSync(bytes, { level: 9 }).length, limit, target, gzip: true });
-  }
+  for (const { name, source, limit = Infinity, target } of BUNDLES) rows.push({ name, ...(await bundled(source)), limit, target, gzip: true });
+  if (existsSync(at("build/guest.wasm"))) rows.push(...(await guestRows()));
   for (const file of ["core.wasm", "core.shared.wasm"]) {
     if (!existsSync(at("dist", file))) continue;
     const bytes = readFileSync(at("dist", file)).length;
