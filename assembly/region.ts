@@ -25,14 +25,14 @@ export function formatHeap(heap: usize): void {
 /** As formatHeap(), for `bytes` bytes of somebody else's memory, which is never grown here. */
 export function formatHeapWithin(heap: usize, bytes: u32): void {
   format(heap, <u32>heap + bytes);
-  store<u32>(heap + HEAP_FIXED, 1);
+  store<u32>(heap, 1, HEAP_FIXED);
 }
 
 function format(heap: usize, end: u32): void {
   memory.fill(heap, 0, HEAP_BYTES);
   const next = <u32>(heap + HEAP_BYTES + REGION_MIN - 1) & ~(REGION_MIN - 1);
-  store<u32>(heap + HEAP_NEXT, next);
-  store<u32>(heap + HEAP_LEFT, end == 0 || next < end ? end - next : 0);
+  store<u32>(heap, next, HEAP_NEXT);
+  store<u32>(heap, end == 0 || next < end ? end - next : 0, HEAP_LEFT);
 }
 
 /** @returns the address of at least `bytes` bytes with whatever they held before, or 0: out of memory. */
@@ -59,10 +59,10 @@ export function giveRegion(heap: usize, region: usize, bytes: u32): void {
 }
 
 function takeFresh(heap: usize, bytes: u32): usize {
-  let next = load<u32>(heap + HEAP_NEXT);
-  let left = load<u32>(heap + HEAP_LEFT);
+  let next = load<u32>(heap, HEAP_NEXT);
+  let left = load<u32>(heap, HEAP_LEFT);
   if (left < bytes) {
-    if (load<u32>(heap + HEAP_FIXED)) return 0;
+    if (load<u32>(heap, HEAP_FIXED)) return 0;
     let pages: i32 = max<i32>(<i32>((bytes - left + 0xffff) >> <u32>PAGE_SHIFT), GROW_PAGES);
     let before = memory.grow(pages);
     if (before < 0) {
@@ -76,13 +76,13 @@ function takeFresh(heap: usize, bytes: u32): usize {
       left = <u32>pages << <u32>PAGE_SHIFT;
     }
     if (left < bytes) {                                    // another span, too short by what was left of the old one
-      store<u32>(heap + HEAP_NEXT, next);
-      store<u32>(heap + HEAP_LEFT, left);
+      store<u32>(heap, next, HEAP_NEXT);
+      store<u32>(heap, left, HEAP_LEFT);
       return takeFresh(heap, bytes);
     }
   }
-  store<u32>(heap + HEAP_NEXT, next + bytes);
-  store<u32>(heap + HEAP_LEFT, left - bytes);
+  store<u32>(heap, next + bytes, HEAP_NEXT);
+  store<u32>(heap, left - bytes, HEAP_LEFT);
   return next;
 }
 

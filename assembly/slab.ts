@@ -136,7 +136,7 @@ function setTables(arena: usize, region: usize, capacity: u32): void {
 
 /** Makes inbox segments for units below `capacity`. Segment 0 is inside the arena. */
 function coverUnits(arena: usize, capacity: u32): bool {
-  store<u32>(arena + INBOX_SEGMENTS, <u32>arena + INBOX_FIRST);
+  store<u32>(arena, <u32>arena + INBOX_FIRST, INBOX_SEGMENTS);
   for (let segment: u32 = 1; capacity > <u32>1 << (<u32>INBOX_FIRST_SHIFT + segment - 1); segment++) {
     const place = arena + INBOX_SEGMENTS + (<usize>segment << 2);
     if (load<u32>(place) != 0) continue;

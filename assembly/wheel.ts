@@ -98,24 +98,24 @@ export function cancel(arena: usize, timer: u32): void {
   const timers = <usize>load<u32>(arena, ARENA_TIMERS);
   const entry = <usize>load<u32>(timers + (<usize>timer << 2));
   if (entry & FREE_TIMER) return;
-  if (load<u32>(entry + ENTRY_WHEN) == <u32>load<u64>(arena, ARENA_NEXT)) store<u64>(arena, 0, ARENA_NEXT);
+  if (load<u32>(entry, ENTRY_WHEN) == <u32>load<u64>(arena, ARENA_NEXT)) store<u64>(arena, 0, ARENA_NEXT);
   release(arena, timers, timer);
   const chunk = entry & ~<usize>(CHUNK_BYTES - 1);
-  let fill = load<u32>(chunk + CHUNK_FILL) - <u32>ONE_LIVE;
+  let fill = load<u32>(chunk, CHUNK_FILL) - <u32>ONE_LIVE;
   if (fill < <u32>ONE_LIVE) {
     unlink(arena, chunk);
     return;
   }
   // The last entry's place is used again, which keeps the pair insert and cancel in one place.
   if (entry == chunk + CHUNK_ENTRIES + (<usize>(fill & 0xffff) - 1) * ENTRY_BYTES) fill -= ONE_WRITTEN;
-  else store<u32>(entry + ENTRY_TIMER, NIL);
-  store<u32>(chunk + CHUNK_FILL, fill);
+  else store<u32>(entry, NIL, ENTRY_TIMER);
+  store<u32>(chunk, fill, CHUNK_FILL);
 }
 
 export function retarget(arena: usize, timer: u32, target: u32): void {
   if (timer >= load<u32>(arena, ARENA_TIMER_FRESH)) return;
   const entry = <usize>load<u32>(<usize>load<u32>(arena, ARENA_TIMERS) + (<usize>timer << 2));
-  if (!(entry & FREE_TIMER)) store<u32>(entry + ENTRY_TARGET, target);
+  if (!(entry & FREE_TIMER)) store<u32>(entry, target, ENTRY_TARGET);
 }
 
 /** The exact tick of the earliest timer, or Infinity. Looks through one slot if it is not known. */
@@ -187,7 +187,7 @@ function startOf(elapsed: u64, slot: u32): u64 {
 function empty(arena: usize, slot: u32, elapsed: u64): u32 {
   const timers = <usize>load<u32>(arena, ARENA_TIMERS);
   const place_ = arena + WHEEL_SLOTS + (<usize>slot << 3);
-  let chunk = <usize>load<u32>(place_ + SLOT_FIRST);
+  let chunk = <usize>load<u32>(place_, SLOT_FIRST);
   store<u64>(place_, 0);
   vacate(arena, slot);
   const before = load<u32>(arena, ARENA_TIMER_FREE);
@@ -195,12 +195,12 @@ function empty(arena: usize, slot: u32, elapsed: u64): u32 {
   let free = first;
   let fired: u32 = 0;
   while (chunk != 0) {
-    const end = chunk + CHUNK_ENTRIES + <usize>(load<u32>(chunk + CHUNK_FILL) & 0xffff) * ENTRY_BYTES;
+    const end = chunk + CHUNK_ENTRIES + <usize>(load<u32>(chunk, CHUNK_FILL) & 0xffff) * ENTRY_BYTES;
     for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry += ENTRY_BYTES) {
-      const timer = load<u32>(entry + ENTRY_TIMER);
+      const timer = load<u32>(entry, ENTRY_TIMER);
       if (timer == <u32>NIL) continue;
-      const ahead = load<u32>(entry + ENTRY_WHEN) - <u32>elapsed;
-      const target = load<u32>(entry + ENTRY_TARGET);
+      const ahead = load<u32>(entry, ENTRY_WHEN) - <u32>elapsed;
+      const target = load<u32>(entry, ENTRY_TARGET);
       if (ahead != 0) {
         place(arena, timers, timer, elapsed + ahead, target, elapsed);
         continue;
@@ -213,7 +213,7 @@ function empty(arena: usize, slot: u32, elapsed: u64): u32 {
         fired++;
       }
     }
-    const following = <usize>load<u32>(chunk + CHUNK_NEXT);
+    const following = <usize>load<u32>(chunk, CHUNK_NEXT);
     if (following != 0) addRoom(arena, 1);                  // it was not the last of its slot
     freeChunk(arena, chunk);
     chunk = following;
@@ -230,13 +230,13 @@ function place(arena: usize, timers: usize, timer: u32, when: u64, target: u32, 
   const level = levelOf(elapsed, when);
   const slot = (level << 6) | (<u32>(when >> (level * 6)) & 63);
   let chunk = <usize>load<u32>(arena + WHEEL_SLOTS + (<usize>slot << 3) + SLOT_LAST);
-  if (chunk == 0 || (load<u32>(chunk + CHUNK_FILL) & 0xffff) == CHUNK_CAPACITY) chunk = append(arena, slot, chunk);
-  const fill = load<u32>(chunk + CHUNK_FILL);
+  if (chunk == 0 || (load<u32>(chunk, CHUNK_FILL) & 0xffff) == CHUNK_CAPACITY) chunk = append(arena, slot, chunk);
+  const fill = load<u32>(chunk, CHUNK_FILL);
   const entry = chunk + CHUNK_ENTRIES + <usize>(fill & 0xffff) * ENTRY_BYTES;
-  store<u32>(chunk + CHUNK_FILL, fill + <u32>(ONE_LIVE + ONE_WRITTEN));
-  store<u32>(entry + ENTRY_TIMER, timer);
-  store<u32>(entry + ENTRY_WHEN, <u32>when);
-  store<u32>(entry + ENTRY_TARGET, target);
+  store<u32>(chunk, fill + <u32>(ONE_LIVE + ONE_WRITTEN), CHUNK_FILL);
+  store<u32>(entry, timer, ENTRY_TIMER);
+  store<u32>(entry, <u32>when, ENTRY_WHEN);
+  store<u32>(entry, target, ENTRY_TARGET);
   store<u32>(timers + (<usize>timer << 2), <u32>entry);
 }
 
@@ -255,11 +255,11 @@ function findNext(arena: usize): u64 {
   let least = u32.MAX_VALUE;
   let chunk = <usize>load<u32>(arena + WHEEL_SLOTS + (<usize>slot << 3) + SLOT_FIRST);
   while (chunk != 0) {
-    const end = chunk + CHUNK_ENTRIES + <usize>(load<u32>(chunk + CHUNK_FILL) & 0xffff) * ENTRY_BYTES;
+    const end = chunk + CHUNK_ENTRIES + <usize>(load<u32>(chunk, CHUNK_FILL) & 0xffff) * ENTRY_BYTES;
     for (let entry = chunk + CHUNK_ENTRIES; entry < end; entry += ENTRY_BYTES) {
-      if (load<u32>(entry + ENTRY_TIMER) != <u32>NIL) least = min<u32>(least, load<u32>(entry + ENTRY_WHEN) - <u32>start);
+      if (load<u32>(entry, ENTRY_TIMER) != <u32>NIL) least = min<u32>(least, load<u32>(entry, ENTRY_WHEN) - <u32>start);
     }
-    chunk = <usize>load<u32>(chunk + CHUNK_NEXT);
+    chunk = <usize>load<u32>(chunk, CHUNK_NEXT);
   }
   return start + least;
 }
@@ -346,26 +346,26 @@ function bumpChunk(arena: usize): usize {
 // @ts-ignore: decorator
 @inline
 function freeChunk(arena: usize, chunk: usize): void {
-  store<u32>(chunk + CHUNK_NEXT, load<u32>(arena, ARENA_CHUNK_FREE));
+  store<u32>(chunk, load<u32>(arena, ARENA_CHUNK_FREE), CHUNK_NEXT);
   store<u32>(arena, <u32>chunk, ARENA_CHUNK_FREE);
 }
 
 /** Adds an empty chunk behind `last`, the slot's last one or 0. */
 function append(arena: usize, slot: u32, last: usize): usize {
   let chunk = <usize>load<u32>(arena, ARENA_CHUNK_FREE);
-  if (chunk != 0) store<u32>(arena, load<u32>(chunk + CHUNK_NEXT), ARENA_CHUNK_FREE);
+  if (chunk != 0) store<u32>(arena, load<u32>(chunk, CHUNK_NEXT), ARENA_CHUNK_FREE);
   else chunk = bumpChunk(arena);
-  store<u32>(chunk + CHUNK_NEXT, 0);
-  store<u32>(chunk + CHUNK_PREVIOUS, <u32>last);
-  store<u32>(chunk + CHUNK_FILL, 0);
-  store<u32>(chunk + CHUNK_SLOT, slot);
+  store<u32>(chunk, 0, CHUNK_NEXT);
+  store<u32>(chunk, <u32>last, CHUNK_PREVIOUS);
+  store<u32>(chunk, 0, CHUNK_FILL);
+  store<u32>(chunk, slot, CHUNK_SLOT);
   const ends = arena + WHEEL_SLOTS + (<usize>slot << 3);
-  store<u32>(ends + SLOT_LAST, <u32>chunk);
+  store<u32>(ends, <u32>chunk, SLOT_LAST);
   if (last != 0) {
-    store<u32>(last + CHUNK_NEXT, <u32>chunk);
+    store<u32>(last, <u32>chunk, CHUNK_NEXT);
     addRoom(arena, -1);
   } else {
-    store<u32>(ends + SLOT_FIRST, <u32>chunk);
+    store<u32>(ends, <u32>chunk, SLOT_FIRST);
     const occupied = arena + WHEEL_OCCUPIED + (<usize>(slot >> 6) << 3);
     store<u64>(occupied, load<u64>(occupied) | (<u64>1 << (slot & 63)));
   }
@@ -374,9 +374,9 @@ function append(arena: usize, slot: u32, last: usize): usize {
 
 /** Takes a chunk without live entries out of its slot. */
 function unlink(arena: usize, chunk: usize): void {
-  const slot = load<u32>(chunk + CHUNK_SLOT);
-  const following = <usize>load<u32>(chunk + CHUNK_NEXT);
-  const previous = <usize>load<u32>(chunk + CHUNK_PREVIOUS);
+  const slot = load<u32>(chunk, CHUNK_SLOT);
+  const following = <usize>load<u32>(chunk, CHUNK_NEXT);
+  const previous = <usize>load<u32>(chunk, CHUNK_PREVIOUS);
   const ends = arena + WHEEL_SLOTS + (<usize>slot << 3);
   store<u32>(following != 0 ? following + CHUNK_PREVIOUS : ends + SLOT_LAST, <u32>previous);
   store<u32>(previous != 0 ? previous + CHUNK_NEXT : ends + SLOT_FIRST, <u32>following);

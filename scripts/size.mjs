@@ -16,7 +16,8 @@ const BUNDLES = [
     .map(({ name }) => ({ name: `import * from "tokiwa${name.slice(1)}"`, source: `export * from "tokiwa${name.slice(1)}";` })),
 ];
 
-const GUEST_LIMIT = 10 * KIB; // both targets together: bundles carry the Wasm as text
+const GUEST_LIMIT = 10.5 * KIB;
+const GUEST_TARGET = 10 * KIB; // 6 of JavaScript and 4 of Wasm, which bundles carry as text
 const GUEST_JS_TARGET = 6 * KIB;
 const GUEST_WASM_LIMIT = 4 * KIB;
 const WITHOUT_GUEST = 'export { Runtime } from "tokiwa";';
@@ -54,7 +55,7 @@ async function guestRows() {
   const beyond = (name, { raw, bytes }, rest) => ({ name, raw: raw - base.raw, bytes: bytes - base.bytes, gzip: true, limit: Infinity, ...rest });
   const wasm = readFileSync(at("build/guest.wasm"));
   return [
-    beyond("attach of tokiwa/guest, beside Runtime", all, { limit: GUEST_LIMIT }),
+    beyond("attach of tokiwa/guest, beside Runtime", all, { limit: GUEST_LIMIT, target: GUEST_TARGET }),
     beyond("  of it JavaScript", script, { target: GUEST_JS_TARGET }),
     { name: "  of it guest.wasm, by itself", raw: wasm.length, bytes: gzipSync(wasm, { level: 9 }).length, gzip: true, limit: GUEST_WASM_LIMIT },
   ];
