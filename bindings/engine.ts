@@ -8,7 +8,7 @@
 // asks for it: so what it can do besides is in no bundle that does not name it.
 
 import { ContextError, DeadlockError, JoinError, OptionError } from "./errors.ts";
-import { context, describeFuture, type Future, isFuture, isHostPromise, isThenable, type TaskFn, whenSettled } from "./future.ts";
+import { context, describeFuture, type Future, isFuture, isThenable, type TaskFn } from "./future.ts";
 import { hasAsyncContext, isPage, monotonicNow, onLoopDry, startTimer, stopTimer } from "./host.ts";
 import { checkDuration, checkFunction, checkInteger, checkOneOf, checkOptions, show } from "./options.ts";
 import { shared } from "./registry.ts";
@@ -120,7 +120,7 @@ export class Engine {
     if (typeof body === "function") task = new Task(scheduler, callOf(body, args));
     else if (isFuture(body)) task = new Task(scheduler, taken(body)).ofFuture();
     else if (isThenable(body)) {
-      if (isHostPromise(body)) whenSettled(body, ignore, ignore);   // from here on a rejection is the task's, also before its first poll
+      if ((body as Partial<Promise<unknown>>)[Symbol.toStringTag] === "Promise") Promise.resolve(body).catch(ignore);   // from here on a rejection is the task's, also before its first poll
       task = new Task(scheduler, fromPromise(body)).ofFuture();
     } else if (installedThreads()?.isSendable(body) === true) return this.#spawnSendable(body, args, name, signal);
     else throw new OptionError(`spawn() takes a function, a future or a promise, got ${show(body)}`);

@@ -316,28 +316,6 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
-/** Whether a value is a promise of the host, of any realm, which starts nothing when it is listened to. */
-export function isHostPromise(value: PromiseLike<unknown>): value is Promise<unknown> {
-  return value instanceof Promise || (value as Partial<Promise<unknown>>)[Symbol.toStringTag] === "Promise";
-}
-
-const hostThen = Promise.prototype.then;
-
-/**
- * Calls one of the two once, later, whatever kind of promise it is: one that calls back twice or at once, that throws, or
- * that is fulfilled with a promise goes through a promise of the host. One of the host itself is listened to as it is.
- */
-export function whenSettled<T>(promise: PromiseLike<T>, onFulfilled: (value: T) => void, onRejected: (error: unknown) => void): void {
-  if (promise instanceof Promise && promise.then === hostThen) {
-    try {
-      promise.then(onFulfilled, onRejected);
-      return;
-    } catch {                                              // a proxy of a promise: told below, in a job of its own
-    }
-  }
-  new Promise<T>((resolve) => resolve(promise)).then(onFulfilled, onRejected);
-}
-
 class ByRef<T> extends Operation<T> {
   readonly #future: Future<T>;
 

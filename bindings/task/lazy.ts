@@ -22,7 +22,6 @@ import {
   SUSPENDED,
   type TaskFn,
   type Waker,
-  whenSettled,
 } from "../future.ts";
 import { JoinError, TokiwaError } from "../errors.ts";
 import { checkFunction, show } from "../options.ts";
@@ -120,8 +119,7 @@ export class Lazy<T> extends Operation<T> {
       this.#waker = waker;
       this.#reactor = scope.scheduler;
       this.#reactor.hostPending++;
-      whenSettled(
-        result,
+      Promise.resolve(result).then(                        // as await does: a foreign promise may do anything
         (value) => this.#settled(VALUE, value),
         (error: unknown) => this.#settled(ERROR, error),
       );
