@@ -1,7 +1,8 @@
 // The package as users get it: packed, checked by publint and attw, installed into an empty project, imported by
 // Node, type-checked, bundled; and its size against the limits of scripts/size.mjs.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { exportedEntries, exportProblems } from "../entries.mjs";
 import { at, node, run, tool } from "../lib.mjs";
 import { measure, report } from "../size.mjs";
@@ -45,6 +46,40 @@ console.log("answer", answer);
   writeFileSync(join(folder, "all.ts"), `${imports.join("\n")}\nexport default ${used};\n`);
 }
 
+/** Threads are there because an entry is imported, so package.json must say that it has a side effect. */
+const WITH_THREADS = `import { Runtime } from "tokiwa";
+import { send } from "tokiwa/threads";
+const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 1 });
+console.log("sum", await runtime.spawn(send((a, b) => a + b), 1, 2));
+await runtime.shutdown();
+`;
+
+const bundlers = {
+  async esbuild(entry, outfile) {
+    const { build } = await import("esbuild");
+    await build({ entryPoints: [entry], outfile, bundle: true, minify: true, format: "esm", platform: "neutral", external: ["node:*"], logLevel: "silent" });
+  },
+  async vite(entry, outfile) {
+    const { build } = await import("vite");
+    const lib = { entry, formats: ["es"], fileName: () => "vite.mjs" };
+    await build({ root: dirname(entry), configFile: false, logLevel: "silent", build: { outDir: dirname(outfile), emptyOutDir: false, minify: true, target: "es2022", lib, rolldownOptions: { external: [/^node:/] } } });
+  },
+  async webpack(entry, outfile) {
+    const { default: webpack } = await import("webpack");
+    const stats = await promisify(webpack)({
+      mode: "production",
+      target: ["web", "es2022"],
+      context: dirname(entry),
+      entry,
+      experiments: { outputModule: true },
+      externalsPresets: { node: true },
+      output: { path: dirname(outfile), filename: "webpack.mjs", library: { type: "module" }, chunkFormat: "module" },
+      performance: { hints: false },
+    });
+    if (stats.hasErrors()) throw new Error(stats.toString({ all: false, errors: true }));
+  },
+};
+
 /** Projects that check libraries too: a page without `esnext.disposable`, a worker, Node without "dom"; each way to resolve. */
 const CONSUMERS = [
   [["main.ts", "all.ts"], {}],
@@ -77,6 +112,18 @@ const checks = {
       writeFileSync(project, `${JSON.stringify({ extends: "./tsconfig.json", compilerOptions, files })}\n`);
       const { code, output } = await node([tool("typescript/bin/tsc"), "-p", project], { quiet: true });
       if (code !== 0) return `${JSON.stringify([files, compilerOptions])}:\n${output}`;
+    }
+    return "";
+  },
+
+  "a program with threads is whole from every bundler": async (_, folder) => {
+    const entry = join(folder, "threads.mjs");
+    writeFileSync(entry, WITH_THREADS);
+    for (const [name, bundle] of Object.entries(bundlers)) {
+      const outfile = join(folder, "out", `${name}.mjs`);
+      await bundle(entry, outfile);
+      const problem = await expectOutput(node([outfile], { cwd: folder, quiet: true, timeoutMs: 30_000 }), /^sum 3$/m);
+      if (problem !== "") return `${name}: ${problem}`;
     }
     return "";
   },
