@@ -6,16 +6,18 @@
 //
 // A signal that was handed out depends on all tokens above by the host's own AbortSignal.any(): the host holds it weakly, unless
 // somebody listens to it. But Node 20 never forgets the weak reference (60 bytes), and would keep one for each child of a long-lived
-// token. So the children depend on relays, a controller for so many of them, that live as long as one of these does.
+// token. So there the children depend on relays, a controller for so many of them, that live as long as one of these does. It needs a host
+// that by itself holds a signal with listeners, as Node does; in Deno it is the source that does.
 
 import { OptionError } from "../errors.ts";
 import { type Awaitable, completed, context, describeFuture, FINISHED, type Future, Operation, PENDING, proceed, restore, type Suspend, type Waker } from "../future.ts";
+import { nodeMajor } from "../host.ts";
 import { show } from "../options.ts";
 import { Waiter, WaiterQueue } from "../sync/waiters.ts";
 import { operand } from "./promise.ts";
 
 /** How many signals depend on one relay. */
-const PER_RELAY = 64;
+const PER_RELAY = nodeMajor > 0 && nodeMajor < 24 ? 64 : Infinity;
 
 /** What aborts the signals of children. */
 class Relays {
