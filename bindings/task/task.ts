@@ -394,15 +394,6 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return (this.flags & KIND) === DONE;
   }
 
-  get isFulfilled(): boolean {
-    return (this.flags & FULFILLED) !== 0;
-  }
-
-  /** The value or the error of a task that is finished. */
-  get ended(): unknown {
-    return this.slot;
-  }
-
   get name(): string | undefined {
     return this.extra?.name;
   }

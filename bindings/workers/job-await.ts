@@ -7,6 +7,7 @@
 import { microtask } from "../host.ts";
 import type { Waker } from "../future.ts";
 import { Wait } from "../task/await.ts";
+import { FULFILLED } from "../task/flags.ts";
 import type { Task } from "../task/task.ts";
 
 let settled: JobAwait[] = [];
@@ -25,6 +26,6 @@ export class JobAwait extends Wait implements Waker {
 
   handOn(): void {
     const task = this.future as Task<unknown>;
-    this.settle(task.ended, task.isFulfilled);
+    this.settle(task.slot, (task.flags & FULFILLED) !== 0);
   }
 }
