@@ -275,14 +275,14 @@ export class WorkerSide implements RuntimeThreads {
 
   /**
    * Nothing is left to start. A worker that has worked lately blocks for moments, because a wake of a blocked thread is the quickest: not
-   * when messages wait for it, nor longer than a slice and a nap without a turn of the event loop, nor twice for nothing.
+   * when a task or messages wait for its event loop, nor longer than a slice and a nap without a turn of that, nor twice for nothing.
    *
    * @returns whether it was woken out of such a nap
    */
   #rest(mayBlock: boolean): boolean {
     const shared = this.#shared;
     if (shared === undefined) return false;
-    const lingers = this.#running === 0 && !shared.waitsForDefinitions && this.#now - this.#lastWork < LINGER && this.#scheduler.nextTick === Infinity;
+    const lingers = this.#scheduler.hostPending === 0 && !shared.waitsForDefinitions && this.#now - this.#lastWork < LINGER && this.#scheduler.nextTick === Infinity;
     const rested = shared.sleep(lingers, mayBlock && lingers ? NAP : 0, this.#hasNoMail);
     if (rested === AWAKE) this.#schedulePumpLater();
     return rested === WOKEN;
@@ -297,6 +297,10 @@ export class WorkerSide implements RuntimeThreads {
   readonly #startSome = (lent: Scope): void => {
     const scheduler = this.#scheduler;
     for (;;) {
+      if (this.#timed === 0) {                             // the clock was read
+        const delay = this.#now - this.#answeredAt;        // before the next one starts, which may take long: somebody may wait
+        if ((!this.#outbox.isEmpty && delay >= ANSWER_DELAY) || (this.#shared?.hasEnded === true && delay >= POST_DELAY)) this.#flush();
+      }
       const goesOn = this.#startNested(lent) ?? this.#startIncoming(lent) ?? this.#startShared(lent);
       if (goesOn === undefined) {
         this.#hasWork = false;
@@ -304,11 +308,7 @@ export class WorkerSide implements RuntimeThreads {
       }
       this.#hasWork = true;
       this.#lastWork = this.#now;
-      if (this.#timed === 0) {                             // the clock was read
-        if (this.#now - this.#sliceStart >= SLICE) return;
-        const delay = this.#now - this.#answeredAt;
-        if ((!this.#outbox.isEmpty && delay >= ANSWER_DELAY) || (this.#shared?.hasEnded === true && delay >= POST_DELAY)) this.#flush();
-      }
+      if (this.#timed === 0 && this.#now - this.#sliceStart >= SLICE) return;
       if (!goesOn || scheduler.isReady) return;
     }
   };
