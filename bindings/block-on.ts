@@ -32,11 +32,11 @@ export function blockOn<T>(engine: Engine, main: TaskFn<[], T> | Future<T>): T {
   return root.outcome as T;
 }
 
-/** Waits for an answer of a thread, at most until the next timer. False when nothing is out there, or this thread may not block. */
+/** Waits for an answer of a thread, or in a shared primitive, at most until the next timer. False when nothing is out there, or this thread may not block. */
 function waitForThreads(scheduler: CurrentThread): boolean {
   const provider = installedThreads();
-  if (scheduler.busyElsewhere === 0 || provider === undefined || !mayBlock || !provider.pump()) return false;
-  if (scheduler.isReady || scheduler.busyElsewhere === 0) return true;
+  if (provider === undefined || !mayBlock || (scheduler.busyElsewhere === 0 && !provider.waitsAtWord()) || !provider.pump()) return false;
+  if (scheduler.isReady || (scheduler.busyElsewhere === 0 && !provider.waitsAtWord())) return true;
   provider.park(scheduler.clock.isPaused ? Infinity : Math.max(0, scheduler.nextTick - scheduler.clock.now()));
   return true;
 }
@@ -56,7 +56,7 @@ function stuck(main: Future<unknown>, scheduler: CurrentThread): Error {
   const isWaitingForHost = scheduler.hostPending > 0 || scheduler.busyElsewhere > 0;
   if (isWaitingForHost) {
     return new WouldBlockError(
-      "blockOn() cannot wait here: what is left to do needs the host's event loop (a promise, a socket, an async function, a thread without shared memory), which cannot run while this thread waits. Use run() and await it; a Wasm guest can wait with JSPI.",
+      "blockOn() cannot wait here: what is left to do needs the host's event loop (a promise, a socket, an async function, a thread that answers by a message), which cannot run while this thread waits. Use run() and await it; a Wasm guest can wait with JSPI.",
     );
   }
   if (scheduler.nextTick !== Infinity) {

@@ -1,4 +1,5 @@
-import { join, Runtime, sleep, timeout } from "tokiwa";
+import { Worker } from "node:worker_threads";
+import { fromPromise, future, join, PENDING, Runtime, sleep, type Suspend, timeout } from "tokiwa";
 import { send, SharedBarrier, SharedMutex, SharedNotify, SharedSemaphore, sharedChannel, type SharedReceiver, type SharedSender, Thread, ThreadPool } from "tokiwa/threads";
 import { afterAll, describe, expect, test } from "vitest";
 import "./support/sent.ts";
@@ -146,6 +147,87 @@ describe("SharedSemaphore, SharedNotify, SharedBarrier", () => {
       ),
     );
     for (let k = 0; k < 20; k++) expect(rounds.filter((led) => led[k]).length).toBe(1);
+  });
+});
+
+describe("blockOn()", () => {
+  test("waits for a lock, a notification and messages of other threads", async () => {
+    const runtime = new Runtime();
+    const mutex = new SharedMutex(1);
+    const notify = new SharedNotify();
+    const [tx, rx] = sharedChannel<number>(2);
+    const holds = (m: SharedMutex<number>, n: SharedNotify, s: SharedSender<number>): Promise<void> => {
+      const guard = m.tryLock();
+      return new Promise((resolve) => {
+        setTimeout(() => {
+          guard.value = 2;
+          guard.unlock();
+          n.notifyOne();
+          for (let i = 0; i < 5; i++) s.blockingSend(i);
+          s.close();
+          resolve();
+        }, 50);
+      });
+    };
+    const held = pool.exec(holds, mutex, notify, tx);
+    tx.close();
+    while (!mutex.isLocked) await sleep(1);
+    const main = function* (m: SharedMutex<number>, n: SharedNotify, r: SharedReceiver<number>): Generator<Suspend, number[]> {
+      const all = [0];
+      const guard = yield* m.lock();
+      all.push(guard.value);
+      guard.unlock();
+      yield* n.notified();
+      for (let i = yield* r.recv(); i !== undefined; i = yield* r.recv()) all.push(i);
+      return all;
+    };
+    expect(runtime.blockOn(() => main(mutex, notify, rx))).toEqual([0, 2, 0, 1, 2, 3, 4]);
+    await held;
+    await runtime.shutdown();
+  });
+
+  test("in a worker of the program's own waits for what its threads hold and do", async () => {
+    const dist = new URL("../dist/", import.meta.url).href;
+    const worker = new Worker(
+      `(async () => {
+        const { Runtime, join, sleep } = await import("${dist}index.js");
+        const { send, SharedMutex, Thread } = await import("${dist}threads.js");
+        const runtime = new Runtime();
+        const multi = new Runtime({ flavor: "multi-thread", workerThreads: 2 });
+        const mutex = new SharedMutex("before");
+        const thread = new Thread();
+        await thread.exec((m) => { const guard = m.tryLock(); setTimeout(() => { guard.value = "after"; guard.unlock(); }, 50); }, mutex);
+        const all = [
+          runtime.blockOn(function* () { const guard = yield* mutex.lock(); guard.unlock(); yield* sleep(1); return guard.value; }),
+          runtime.blockOn(function* () { return yield* thread.exec((n) => n * 2, 4); }),
+          runtime.blockOn(function* () { return yield* runtime.spawnBlocking((n) => n * 3, 4); }),
+          multi.blockOn(function* () { return (yield* join(...[1, 2, 3, 4].map((n) => multi.spawn(send((k) => k * 4), n)))).join(); }),
+        ];
+        thread.terminate();
+        await Promise.all([runtime.shutdown(), multi.shutdown()]);
+        require("node:worker_threads").parentPort.postMessage(all);
+      })();`,
+      { eval: true },
+    );
+    const all = await new Promise((resolve, reject) => {
+      worker.on("message", resolve);
+      worker.on("error", reject);
+    });
+    expect(all).toEqual(["after", 8, 12, "4,8,12,16"]);
+    await worker.terminate();
+  }, 20_000);
+
+  test("misses no answer that comes as it begins to wait", () => {
+    const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 2 });
+    const next = send((n: number) => n + 1);
+    for (let n = 0; n < 30_000; n++) expect(runtime.blockOn(runtime.spawn(next, n))).toBe(n + 1);
+    void runtime.shutdown({ timeout: 0 });
+  }, 60_000);
+
+  test("does not wait for a lock on its own when nothing but the host could bring it on, and says deadlock where nobody can", () => {
+    const runtime = new Runtime();
+    expect(() => runtime.blockOn(function* () { yield* fromPromise(new Promise(() => {})); })).toThrow(expect.objectContaining({ code: "TOKIWA_WOULD_BLOCK" }));
+    expect(() => runtime.blockOn(function* () { yield* future(() => PENDING); })).toThrow(expect.objectContaining({ code: "TOKIWA_DEADLOCK" }));
   });
 });
 

@@ -20,6 +20,7 @@
 
 import { AcquireError, TryAcquireError } from "../errors.ts";
 import { isDead, ownId } from "../workers/family.ts";
+import { pumpPools } from "../workers/parking.ts";
 import { checkMayBlock, pauseThread } from "./blocking.ts";
 import { Ledger, LEDGER_WORDS, POKED, WAITING } from "./ledger.ts";
 
@@ -427,6 +428,7 @@ export class Permits {
         const state = this.state(cell);
         if (state === GRANTED || (state === POKED && this.claim(cell, wanted))) return;
         if (state === REFUSED) throw new AcquireError();
+        pumpPools();                                       // a worker that has exited says so by a word; nobody else would look
         this.reclaim();
         check?.();
       }

@@ -3,6 +3,7 @@
 import { context, Operation, PENDING, proceed, type Reactor, restore, type Waker } from "../future.ts";
 import { keepAlive, microtask, startTimer } from "../host.ts";
 import { POKED, WAITING } from "./ledger.ts";
+import { setWaitingAtWord, type WaitingAtWord } from "../workers/parking.ts";
 import { CHECK_MS, FULL, GRANTED, NOW, type Permits, REFUSE, REFUSED } from "./permits.ts";
 
 type WaitAsync = (words: Int32Array, index: number, value: number, ms: number) => { async: boolean; value: Promise<string> | string };
@@ -16,7 +17,7 @@ const OVER = 3;
 /**
  * Waiting for permits. Dropping it leaves the queue; a grant that came meanwhile goes to the next.
  */
-export class Take<T> extends Operation<T> {
+export class Take<T> extends Operation<T> implements WaitingAtWord {
   readonly #permits: Permits;
   readonly #wanted: number;
   readonly #finish: () => T;
@@ -92,10 +93,36 @@ export class Take<T> extends Operation<T> {
   }
 
   #stopWaiting(): void {
-    this.#letGo?.();
+    if (this.#letGo === undefined) return;
+    setWaitingAtWord(this, false);
+    this.#letGo();
     this.#letGo = undefined;
     if (this.#reactor !== null) this.#reactor.hostPending--;
     this.#reactor = null;
+  }
+
+  // ---- for a thread that is parked
+
+  get words(): Int32Array {
+    return this.#permits.words;
+  }
+
+  get cell(): number {
+    return this.#cell;
+  }
+
+  get idle(): number {
+    return WAITING;
+  }
+
+  look(): void {
+    if (this.#state === QUEUED && this.#permits.isWaiting(this.#cell)) {
+      this.#permits.reclaim();
+      this.#check?.();
+    } else {
+      setWaitingAtWord(this, false);                       // until it waits again
+      this.#waker?.wake();
+    }
   }
 
   readonly #look = (): void => {
@@ -108,6 +135,7 @@ export class Take<T> extends Operation<T> {
   };
 
   #watch(): void {
+    setWaitingAtWord(this, true);
     if (waitAsync === undefined) {
       startTimer(this.#look, 1);
       return;

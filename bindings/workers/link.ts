@@ -16,7 +16,7 @@ import { getParentWord, noteReceived } from "./parking.ts";
 import type { SharedJobs } from "./shared-jobs.ts";
 import { byDefinition, type SendableFunction } from "./sendable.ts";
 import { receiveNow, startWorker, type StartOptions, type WorkerThread } from "./start.ts";
-import { ANSWER_HEADER, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, JOB_HEADER, MAIL, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
+import { ANSWER_HEADER, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, JOB_HEADER, MAIL, SENT, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
 
 /** A worker that has not said that it is ready after so long, in ms, will not. */
 const START_TIMEOUT = 15_000;
@@ -138,6 +138,12 @@ export class Link implements JobPlace {
   }
 
   // ---- what is in there
+
+  /** Every message it has sent was received. */
+  get hasNoMail(): boolean {
+    return this.control !== undefined && Atomics.load(this.control, SENT) === this.#received;
+  }
+  #received = 0;
 
   /** It was told to let go of jobs, and has not said that it has. */
   get isRecalling(): boolean {
@@ -301,6 +307,7 @@ export class Link implements JobPlace {
   receive(message: ToParent | null | undefined): void {
     if (this.isDead) return;
     noteReceived();
+    this.#received++;
     const { shared } = this.#pool;
     switch (message?.k) {
       case "ready":
@@ -439,6 +446,7 @@ export class Link implements JobPlace {
     noteReceived();
     if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
     const isGone = this.control !== undefined && Atomics.load(this.control, DEAD) !== 0;
+    if (isGone) buryMember(this.#member);                  // at once: this thread may be parked, and for what the dead one held
     const ending = this.#thread === undefined ? undefined : this.#end().catch(() => {});
     let unstarted: Job[] = [];
     if (this.control !== undefined) {

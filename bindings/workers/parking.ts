@@ -1,17 +1,38 @@
-// How `blockOn()` waits for threads: without the event loop, on a word that workers increment after they have answered.
+// How `blockOn()` waits for threads: without the event loop, on a word that workers increment after they have answered, or on
+// the word at which something of this thread waits in a shared primitive.
+//
+// Messages are received without the event loop where the host can do that. In a page's worker it cannot: there it waits only while
+// everything comes back through shared memory, and as soon as a worker has sent a message it stops, for nobody would read it.
 
 import { receiveNow } from "./start.ts";
 
 /** A pool that has jobs out. */
 export interface Pumped {
   readonly canRouse: boolean;
+  /** Whether what is out comes back without messages. */
+  readonly needsNoMessages: boolean;
   pump(): void;
 }
 
+/** A wait in a shared primitive. */
+export interface WaitingAtWord {
+  readonly words: Int32Array;
+  readonly cell: number;
+  /** What the word says while there is nothing to do. */
+  readonly idle: number;
+  /** Wakes its task if it has come, else looks whether somebody has died. */
+  look(): void;
+}
+
 const active = new Set<Pumped>();
+const atWords = new Set<WaitingAtWord>();
 let parentWord: Int32Array | undefined;
 
-/** Messages and deaths that have come, on this thread. */
+/** Milliseconds for which one of several words is waited for, and for which a single one is. */
+const SHORT_NAP = 1;
+const LONG_NAP = 50;
+
+/** Messages, answers in shared memory and deaths that have come, on this thread. */
 let received = 0;
 
 export function noteReceived(): void {
@@ -23,29 +44,44 @@ export function setActive(pool: Pumped, isActive: boolean): void {
   else active.delete(pool);
 }
 
+export function setWaitingAtWord(wait: WaitingAtWord, isWaiting: boolean): void {
+  if (isWaiting) atWords.add(wait);
+  else atWords.delete(wait);
+}
+
+export function waitsAtWord(): boolean {
+  return atWords.size > 0;
+}
+
 /** Incremented by workers after they have answered; a parked parent waits on it. */
 export function getParentWord(): Int32Array {
   parentWord ??= new Int32Array(new SharedArrayBuffer(4));
   return parentWord;
 }
 
-/** Sends and receives for every pool of this thread, without the event loop. False when this host cannot receive so. */
+/** Sends and receives for every pool of this thread, without the event loop. False when nothing could come back so. */
 export function pumpPools(): boolean {
-  if (receiveNow === undefined) return false;
-  let canPark = false;
+  let canPark = atWords.size > 0;
   for (const pool of active) {
     if (!pool.canRouse) continue;
-    canPark = true;
     pool.pump();
+    if (receiveNow !== undefined || pool.needsNoMessages) canPark = true;
+    else return false;                                     // what else comes may depend on what this one has to say
   }
   return canPark;
 }
 
-/** Blocks until a worker answers, at most `ms`; not when something has come meanwhile. */
+/** Blocks until a worker answers or a shared primitive does, at most `ms`; not when something has come meanwhile. */
 export function parkForAnswers(ms: number): void {
   const before = received;
   const seen = Atomics.load(getParentWord(), 0);            // before the look: an answer after it changes the word
   pumpPools();
-  if (received === before) Atomics.wait(getParentWord(), 0, seen, ms);
+  if (received === before) {
+    const [first] = atWords;
+    if (first === undefined) Atomics.wait(getParentWord(), 0, seen, ms);
+    else if (atWords.size === 1 && active.size === 0) Atomics.wait(first.words, first.cell, first.idle, Math.min(ms, LONG_NAP));
+    else if (Atomics.load(first.words, first.cell) === first.idle) Atomics.wait(getParentWord(), 0, seen, Math.min(ms, SHORT_NAP));
+  }
+  for (const wait of [...atWords]) wait.look();
   pumpPools();
 }

@@ -84,6 +84,11 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     return this.options.isShared;
   }
 
+  /** All jobs that are out lie in records, and no worker has said anything else. */
+  get needsNoMessages(): boolean {
+    return this.shared !== undefined && this.outstanding === this.shared.size && this.#links.some((link) => link.isReady) && this.#links.every((link) => link.isDead || link.hasNoMail);
+  }
+
   // ---- submitting
 
   /**

@@ -10,7 +10,7 @@ import type { TaskFn } from "../future.ts";
 import { compile } from "./compile.ts";
 import type { Fn } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
-import { parkForAnswers, pumpPools } from "./parking.ts";
+import { parkForAnswers, pumpPools, waitsAtWord } from "./parking.ts";
 import { Pool } from "./pool.ts";
 import { installThreads, type RuntimeThreads, type ThreadOptions, type ThreadsProvider, type WorkerMetrics } from "./seam.ts";
 import { bySource, isSendable, type SendableFunction, takeArgs, tellWhenOver, unpackShared } from "./sendable.ts";
@@ -56,6 +56,7 @@ const threads: ThreadsProvider = {
     checkTransport(transport);
   },
   open: (scheduler, isMulti, options) => new PooledThreads(scheduler, isMulti, options),
+  waitsAtWord,
   pump: pumpPools,
   park: parkForAnswers,
 };

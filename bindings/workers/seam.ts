@@ -44,9 +44,11 @@ export interface ThreadsProvider {
   /** Checks the options of threads. */
   check(options: ThreadOptions): void;
   open(scheduler: CurrentThread, isMulti: boolean, options: ThreadOptions): RuntimeThreads;
-  /** Sends what is queued and takes what has come, without the host's event loop. False when this host cannot. */
+  /** Sends what is queued and takes what has come, without the host's event loop. False when nothing could come so. */
   pump(): boolean;
-  /** Blocks until a worker has answered, at most `ms`. */
+  /** Something of this thread waits in a shared primitive. */
+  waitsAtWord(): boolean;
+  /** Blocks until a worker has answered, or a shared primitive has, at most `ms`. */
   park(ms: number): void;
 }
 

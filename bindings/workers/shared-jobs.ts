@@ -143,7 +143,9 @@ export class SharedJobs implements JobPlace {
   // ---- back
 
   collect(): boolean {
-    return this.share.collect(this.#take);
+    if (!this.share.collect(this.#take)) return false;
+    noteReceived();                                        // who parks must not miss it
+    return true;
   }
 
   readonly #take = (record: number): void => {

@@ -25,9 +25,10 @@ import { Outbox } from "./outbox.ts";
 import { installedThreads, type RuntimeThreads } from "./seam.ts";
 import { type Fn, Known } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
+import { receiveNow } from "./start.ts";
 import { AWAKE, SharedWork, WOKEN } from "./shared-work.ts";
 import { arityOf, notCloneable, packShared, type SendableFunction, takeArgs, type TakenArgs, takeMoves, tellWhenOver, unpackShared } from "./sendable.ts";
-import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, MAIL, REJECTED, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
+import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, MAIL, REJECTED, SENT, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
 
 /** A pump may hold the event loop so long, in ms. */
 const SLICE = 4;
@@ -151,6 +152,10 @@ export class WorkerSide implements RuntimeThreads {
   }
 
   #post(message: ToParent, transfer: Transferable[] = []): void {
+    if (receiveNow === undefined && this.#control !== undefined) {
+      Atomics.add(this.#control, SENT, 1);
+      this.#notifyParent();
+    }
     this.#port.postMessage(message, transfer);
   }
 

@@ -13,6 +13,7 @@
 //                                              parent moves it, also back. head == tail: nothing may be started.
 //                                              Both compare-and-swap the whole word, so a job is either started or taken back.
 //   DEAD    u32  1 once a worker of Node has exited: for a parent that is parked and sees no event
+//   SENT    u32  messages of the worker so far: for a parent that blocks and could not receive them
 //   MAIL    u32  messages to the worker so far: one that has not received them all does not block its event loop
 
 import type { PackedError } from "./errors-wire.ts";
@@ -21,6 +22,7 @@ import type { ShareState } from "./share.ts";
 export const CLAIM = 0;
 export const DEAD = 1;
 export const MAIL = 2;
+export const SENT = 3;
 export const CONTROL_WORDS = 16;
 
 /** Numbers before the values of a run of jobs, and of answers. */

@@ -40,6 +40,20 @@ describe("threads in a page", () => {
     expect(value).toEqual({ counter: 300, tryLock, semaphore: [1, 2, 3], leaders: 1, notified: true, sum: 19_900, released: "before" });
   });
 
+  test("blockOn() in a worker of the page's own waits for what comes through shared memory, and says what it cannot wait for", async () => {
+    const { value } = await harness.run("isolated", "test/browser/pages/threads-block.js", { allowProblems: true });
+    expect(value).toEqual({
+      mutex: "after",
+      channel: 10,
+      job: 42,
+      jobs: 9900,
+      byMessage: "TOKIWA_WOULD_BLOCK",
+      largeResult: "TOKIWA_WOULD_BLOCK",
+      promise: "TOKIWA_WOULD_BLOCK",
+      usable: 8,
+    });
+  });
+
   test.each(["strict", "strict-isolated"] as const)("functions by URL and by name under the strict policy (%s page)", async (scenario) => {
     const { value } = await harness.run(scenario, "test/browser/pages/threads.js", { argument: { bySource: false }, allowProblems: true });
     expect(value).toEqual({ add: 3, blocked: "TOKIWA_EVAL_BLOCKED", many: 5050, exposed: 42 });
