@@ -12,7 +12,8 @@ import { context, describeFuture, type Future, isFuture, isThenable, type TaskFn
 import { hasAsyncContext, isPage, monotonicNow, onLoopDry, startTimer, stopTimer } from "./host.ts";
 import { checkDuration, checkFunction, checkInteger, checkOneOf, checkOptions, show } from "./options.ts";
 import { shared } from "./registry.ts";
-import { CurrentThread, driven, type Lane } from "./scheduler/current-thread.ts";
+import type { Lane } from "./scheduler/contract.ts";
+import { CurrentThread, driven } from "./scheduler/current-thread.ts";
 import { Root } from "./scheduler/root.ts";
 import { installDefaultReactor, Lazy } from "./task/lazy.ts";
 import { fromPromise } from "./task/promise.ts";
@@ -213,7 +214,7 @@ export class Engine {
 
   #cancelAll(): void {
     const reason = shutDownReason();
-    for (const guest of [...this.scheduler.guests]) guest.close();
+    this.scheduler.guests?.close();
     for (const root of [...this.scheduler.roots]) root.fail(reason);
     for (const task of [...this.scheduler.tasks()]) task.abort(reason);
   }

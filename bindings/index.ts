@@ -34,8 +34,9 @@ export {
   type TaskBuilder,
   type TaskOptions,
 } from "./runtime.ts";
-export type { DriveState, Lane, RuntimeMetrics } from "./scheduler/current-thread.ts";
+export type { DriveState, Lane } from "./scheduler/contract.ts";
 export type { HistogramSnapshot } from "./scheduler/histogram.ts";
+export type { RuntimeMetrics } from "./scheduler/metrics.ts";
 export { Barrier, type BarrierWaitResult } from "./sync/barrier.ts";
 export { broadcast, BroadcastReceiver, BroadcastSender, WeakBroadcastSender } from "./sync/broadcast.ts";
 export { mpsc, Permit, Receiver, Sender, WeakSender } from "./sync/mpsc.ts";

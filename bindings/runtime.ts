@@ -6,7 +6,9 @@ import { ContextError, OptionError } from "./errors.ts";
 import { context, type Future, type TaskFn } from "./future.ts";
 import { isPage } from "./host.ts";
 import { checkDuration, checkFunction, checkInteger, checkOptions, show } from "./options.ts";
-import type { CurrentThread, DriveState, RuntimeMetrics } from "./scheduler/current-thread.ts";
+import type { DriveState } from "./scheduler/contract.ts";
+import type { CurrentThread } from "./scheduler/current-thread.ts";
+import { metricsOf, type RuntimeMetrics } from "./scheduler/metrics.ts";
 import { currentScope } from "./task/scope.ts";
 import { viewOf } from "./task/current.ts";
 import { callOf, type CurrentTask, type JoinHandle, Task } from "./task/task.ts";
@@ -143,7 +145,7 @@ export class Runtime implements Disposable, AsyncDisposable {
   }
 
   metrics(): RuntimeMetrics & { readonly workers: WorkerMetrics[]; readonly blocking: WorkerMetrics[] } {
-    return { ...this.scheduler.metrics(), ...(this.engine.threads?.metrics() ?? { workers: [], blocking: [] }) };
+    return { ...metricsOf(this.scheduler), ...(this.engine.threads?.metrics() ?? { workers: [], blocking: [] }) };
   }
 
   /**

@@ -24,7 +24,8 @@ import { GUEST_INTERFACE } from "../generated/guest-interface.ts";
 import { onLoopDry, reportUnhandled } from "../host.ts";
 import { show } from "../options.ts";
 import type { Runtime } from "../runtime.ts";
-import type { CurrentThread, GuestHost } from "../scheduler/current-thread.ts";
+import type { CurrentThread } from "../scheduler/current-thread.ts";
+import { type GuestHost, type Guests, guestsOf } from "../scheduler/guests.ts";
 import type { JoinHandle } from "../task/task.ts";
 import { accessOfEmscripten, type EmscriptenAccess, type EmscriptenThreads, type GuestAccess } from "./access.ts";
 import type { Asyncify, AsyncifyCalls, AsyncifySupport } from "./asyncify.ts";
@@ -109,6 +110,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
   readonly imports: GuestImports;
   readonly #calls: Interface;
   readonly #scheduler: CurrentThread;
+  readonly #guests: Guests;
   readonly #promises: PromiseTable;
   readonly #joins = new Map<number, StackJoin>();
   /** By the index of their task. */
@@ -142,6 +144,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     this.runtime = runtime;
     const { scheduler } = runtime;
     this.#scheduler = scheduler;
+    this.#guests = guestsOf(scheduler);
     const { core } = scheduler;
     module ??= compileCore(GUEST_INTERFACE);
     const instance = new WebAssembly.Instance(module, {
@@ -282,7 +285,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     }
     this.#asyncify?.check(this.label);
     this.#pool = new StackPool(access, this.stackBytes, this.maxStacks, this.#calls.isStackless() === 1);
-    this.#scheduler.guests.add(this);
+    this.#guests.hosts.add(this);
     this.#loops?.listen();
     if (this.failOnDrain) this.#stopListening = onLoopDry(() => this.#drained());
   }
@@ -422,11 +425,10 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
   }
 
   #mirror(task: number, name: string | undefined): JoinHandle<number> {
-    const scheduler = this.#scheduler;
     const future = new GuestJoin(this, task);
-    scheduler.guestMirrors++;
+    this.#guests.mirrors++;
     this.atEnd(task, (result) => {
-      scheduler.guestMirrors--;
+      this.#guests.mirrors--;
       future.end(result, this.#traps.get(task));
       this.#traps.delete(task);
     });
@@ -435,10 +437,10 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
 
   /** Calls `fn` with the result of a watched task when it has ended. */
   atEnd(task: number, fn: (result: number) => void): void {
-    const { guestWatchers } = this.#scheduler;
+    const { watchers } = this.#guests;
     const index = task & INDEX_MASK;
-    const earlier = guestWatchers.get(index);
-    guestWatchers.set(index, earlier === undefined ? fn : (result) => {
+    const earlier = watchers.get(index);
+    watchers.set(index, earlier === undefined ? fn : (result) => {
       earlier(result);
       fn(result);
     });
@@ -462,9 +464,10 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     this.#calls.restoreStack(this.#stackPointer);
     this.#calls.reset();
     const error = this.#trapError(`task ${task}`, cause);
-    const { guestWatchers, unhandledFailure } = this.#scheduler;
-    const watcher = guestWatchers.get(task & INDEX_MASK);
-    guestWatchers.delete(task & INDEX_MASK);
+    const { watchers } = this.#guests;
+    const { unhandledFailure } = this.#scheduler;
+    const watcher = watchers.get(task & INDEX_MASK);
+    watchers.delete(task & INDEX_MASK);
     if (watcher !== undefined) {
       this.#traps.set(task, error);
       watcher(TK_ETRAP);
@@ -637,7 +640,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     this.#joins.clear();
     this.#promises.clear();
     this.#io?.closeAll();
-    scheduler.guests.delete(this);
+    this.#guests.hosts.delete(this);
     if (this.#range !== undefined) for (const range of [this.#range, ...this.#oldRanges]) giveRange(core, range);
     // The places of the stack pointer's functions stay while a suspended stack may still need them.
     if (this.#stackRange !== undefined && this.#pool?.used === 0) giveRange(core, this.#stackRange);
@@ -645,7 +648,8 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
 
   #finish(task: number, isPolled: boolean, seen: Set<number>): void {
     seen.add(task);
-    const { core, arena, guestWatchers } = this.#scheduler;
+    const { core, arena } = this.#scheduler;
+    const { watchers } = this.#guests;
     const index = task & INDEX_MASK;
     const state = core.i32[((core.i32[(arena + ARENA_STATES) >> 2] as number) >>> 2) + index] as number;
     const arg = core.i32[((core.i32[(arena + ARENA_ARGS) >> 2] as number) >>> 2) + index] as number;
@@ -659,8 +663,8 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     }
     this.#calls.tk_detach(task);
     core.exports.unitFree(arena, task);
-    const watcher = guestWatchers.get(index);
-    guestWatchers.delete(index);
+    const watcher = watchers.get(index);
+    watchers.delete(index);
     watcher?.(TK_ECANCELED);
   }
 }

@@ -19,9 +19,7 @@
 // then queues it again) and writes what came of it back, to be settled by the next `turn()`.
 
 import {
-  ARENA_ARGS,
   ARENA_BATCH,
-  ARENA_CURRENT,
   ARENA_DRIVING,
   ARENA_ELAPSED,
   ARENA_GUEST_POLLS,
@@ -31,8 +29,6 @@ import {
   BATCH_MAX,
   DRIVE_AWAITED,
   DRIVING,
-  FN_MAX,
-  FN_SHIFT,
   GUEST_DONE,
   INDEX_MASK,
   NOTIFIED,
@@ -40,7 +36,7 @@ import {
 import { Clock } from "../clock.ts";
 import { type Core, type CoreExports, localCore } from "../core.ts";
 import { ContextError, JoinError } from "../errors.ts";
-import { context, type Future, type Unit, type Waker } from "../future.ts";
+import { context, type Unit, type Waker } from "../future.ts";
 import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING, UNLIMITED } from "../limits.ts";
 import {
   atTurnEnd,
@@ -60,67 +56,10 @@ import { shared } from "../registry.ts";
 import { reportFailures } from "../task/failures.ts";
 import { isInScope, leaveScope, runInScope, Scope } from "../task/scope.ts";
 import { callHook, isFirstPoll, isTask, Task, type TaskHooks, type TaskScheduler } from "../task/task.ts";
-import { Histogram, type HistogramSnapshot } from "./histogram.ts";
+import type { DriveState, GuestSeam, Lane, MainUnit, SchedulerOptions } from "./contract.ts";
+import { Histogram } from "./histogram.ts";
+import { PausedClock } from "./paused-clock.ts";
 import { NextSlot } from "./next-slot.ts";
-
-export type Lane = "auto" | "microtask" | "macrotask" | "frame" | "manual";
-
-export interface SchedulerOptions {
-  eventInterval: number;
-  timeSlice: number;
-  lane: Lane;
-  capacity: number;
-  seed: number | undefined;
-  startPaused: boolean;
-  unhandledFailure: "report" | "ignore" | "shutdown";
-  hooks: TaskHooks | null;
-}
-
-/** What one `drive()` leaves behind. */
-export interface DriveState {
-  /** Something is ready: drive again soon. */
-  more: boolean;
-  /** Milliseconds until the next timer, or null when there is none. */
-  nextTimeout: number | null;
-  /** Tasks that have not ended. */
-  alive: number;
-}
-
-/** Counts since the scheduler was made, and how things stand. */
-export interface RuntimeMetrics {
-  readonly tasksAlive: number;
-  readonly tasksSpawned: number;
-  readonly polls: number;
-  readonly queueDepth: number;
-  readonly timers: number;
-  readonly drives: number;
-  /** Longest time one drive took, in ms. */
-  readonly longestSlice: number;
-  /** Durations of drives. */
-  readonly sliceTimes: HistogramSnapshot;
-  /** Durations of single polls; about one in 256 is timed. */
-  readonly pollTimes: HistogramSnapshot;
-}
-
-/** A guest module as its scheduler sees it (guest/). Its poll tasks are run by the core, inside `turn()`. */
-export interface GuestHost {
-  /** Before a drive: what the guest's stack pointer has to be after a trap. */
-  enter(): void;
-  /** Whether the task that trapped is this guest's; if so, it deals with it. */
-  trapped(handle: number, fn: number, error: unknown): boolean;
-  /** The runtime is closing: ends all tasks of the guest. */
-  close(): void;
-}
-
-/** The main of a `run()` or `blockOn()` (root.ts): polled before everything else, in the order of their start. */
-export interface MainUnit extends Unit {
-  readonly isWoken: boolean;
-  readonly isDone: boolean;
-  readonly main: Future<unknown>;
-  poll(): void;
-  /** Ends it with an error. */
-  fail(error: unknown): void;
-}
 
 /** One poll in so many, the first of its batch, is timed for `metrics()`: two clock reads for each poll would cost more than the poll. */
 const SAMPLE_EVERY = 256;
@@ -131,9 +70,6 @@ const SAMPLE_EVERY = 256;
  */
 const CLOCK_EVERY = 8;
 const QUICK_MS = 0.02;
-
-/** How long a paused clock waits for promises of the host, in ms of the host's time. */
-const FOREIGN_PATIENCE_MS = 250;
 
 /** The scheduler that drove last on this thread; for hosts without async context. */
 export const driven: { last: CurrentThread | undefined } = /* @__PURE__ */ shared("driven", () => ({ last: undefined }));
@@ -158,12 +94,8 @@ export class CurrentThread implements TaskScheduler {
   onFailed: ((error: unknown) => void) | undefined;
   isClosed = false;
 
-  /** The guest modules attached here. */
-  readonly guests = new Set<GuestHost>();
-  /** Who wants to learn that a guest's task ended, by the task's index. */
-  readonly guestWatchers = new Map<number, (result: number) => void>();
-  /** JavaScript tasks that stand for a guest's task: it would be counted twice. */
-  guestMirrors = 0;
+  /** The guest modules attached here, if there are any. */
+  guests: GuestSeam | null = null;
   readonly #core: Core;
   readonly #calls: CoreExports;
   readonly #arena: number;
@@ -175,17 +107,15 @@ export class CurrentThread implements TaskScheduler {
   #rootsWoken = 0;
   #isDriving = false;
   #isBursting = false;
-  #isScheduled = false;
+  /** The host has been asked for a drive. */
+  isScheduled = false;
   /** The last tick polled nothing but guests. */
   #onlyGuests = false;
   #timer: HostTimer | undefined;
   #timerTick = Infinity;
   #microDrives = 0;
   #turnStart = 0;
-  #isAdvancing = false;
-  #waitsFor = -1;
-  #waitsSince = 0;
-  #waitedInVain = -1;
+  readonly #pausedClock: PausedClock;
   /** The generator of a task that closed its own scheduler. */
   #orphan: Generator | undefined;
   #onIdle: (() => void) | undefined;
@@ -194,14 +124,15 @@ export class CurrentThread implements TaskScheduler {
   readonly #timerEntry: () => void;
 
   #alive = 0;
-  #spawned = 0;
-  #polls = 0;
-  #drives = 0;
-  #longestSlice = 0;
+  // What metrics.ts reads.
+  spawned = 0;
+  polls = 0;
+  drives = 0;
+  longestSlice = 0;
   #sampleIn = 1;
   #sampleFrom = 0;
-  readonly #sliceTimes = new Histogram();
-  readonly #pollTimes = new Histogram();
+  readonly sliceTimes = new Histogram();
+  readonly pollTimes = new Histogram();
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -217,6 +148,7 @@ export class CurrentThread implements TaskScheduler {
     if (options.startPaused) this.clock.pause();
     kept ??= new Task(this, null).refuse(new JoinError("TOKIWA_CANCELLED", "never started"));
     this.#entry = bindContext(() => this.#enterFromHost());
+    this.#pausedClock = new PausedClock(this, this.#entry);
     this.#askForMicrotask = recurringMicrotask(() => this.#enterFromMicrotask());
     this.#timerEntry = bindContext(() => this.#enterFromTimer());
   }
@@ -241,7 +173,7 @@ export class CurrentThread implements TaskScheduler {
 
   /** Tasks that have not ended, the guests' among them. */
   get alive(): number {
-    return this.#alive - this.guestMirrors + this.#word(ARENA_GUESTS);
+    return this.#alive - (this.guests?.mirrors ?? 0) + this.#word(ARENA_GUESTS);
   }
 
   #word(offset: number): number {
@@ -286,7 +218,7 @@ export class CurrentThread implements TaskScheduler {
     task.handle = handle;
     this.#units[handle & INDEX_MASK] = task;
     this.#alive++;
-    this.#spawned++;
+    this.spawned++;
     if (this.hooks !== null) callHook(this.hooks.onTaskSpawn, task.meta);
     if (!this.#isDriving) this.schedule();
   }
@@ -295,7 +227,7 @@ export class CurrentThread implements TaskScheduler {
   admit(task: Task<unknown>): void {
     this.adopt(task);
     this.#alive++;
-    this.#spawned++;
+    this.spawned++;
     if (this.hooks !== null) callHook(this.hooks.onTaskSpawn, task.meta);
   }
 
@@ -429,10 +361,10 @@ export class CurrentThread implements TaskScheduler {
 
   /** Asks the host for a drive, if none is awaited: in the lane, or for leftovers in a later turn. */
   #askForDrive(isLater: boolean): void {
-    if (this.#isScheduled || this.isClosed) return;
+    if (this.isScheduled || this.isClosed) return;
     const lane = this.#lane;
     if (lane === "manual") return;
-    this.#isScheduled = true;
+    this.isScheduled = true;
     this.#core.i32[(this.#arena + ARENA_DRIVING) >> 2]! |= DRIVE_AWAITED;
     if (lane === "frame") nextFrame(this.#entry);
     else if (isLater || lane === "macrotask" || (context.isBurst && lane === "auto")) macrotask(this.#entry);
@@ -478,10 +410,10 @@ export class CurrentThread implements TaskScheduler {
     if (this.#isDriving || this.isClosed) return;
     const outer = context.leave();
     this.#isDriving = true;
-    this.#isScheduled = false;
+    this.isScheduled = false;
     const driving = (this.#arena + ARENA_DRIVING) >> 2;
     this.#core.i32[driving] = DRIVING;
-    for (const guest of this.guests) guest.enter();
+    this.guests?.enter();
     if (!hasAsyncContext) driven.last = this;
     if (this.#timer !== undefined && this.clock.at(start) >= this.#timerTick) this.#stopTimer();   // it is about to fire for nothing
     context.reactor = this;
@@ -515,13 +447,13 @@ export class CurrentThread implements TaskScheduler {
       context.comeBack(outer);
       this.#isDriving = false;
       if (!this.isClosed) this.#core.i32[driving] = this.#options.lane === "manual" ? DRIVE_AWAITED : 0;
-      this.#polls += polls;
-      this.#drives++;
+      this.polls += polls;
+      this.drives++;
     }
     const end = monotonicNow();
     if (polls > 0) {
-      this.#sliceTimes.record(end - start);
-      if (end - start > this.#longestSlice) this.#longestSlice = end - start;
+      this.sliceTimes.record(end - start);
+      if (end - start > this.longestSlice) this.longestSlice = end - start;
     }
     if (!this.isClosed) this.#rest(end);
     else this.#endOrphan();
@@ -541,8 +473,7 @@ export class CurrentThread implements TaskScheduler {
   #rest(now: number): void {
     if (this.isReady) this.#askForDrive(true);
     else if (this.clock.isPaused) {
-      this.#waitsFor = -1;                                 // something ran: patience begins anew
-      this.#jumpWhenIdle();
+      if (this.#lane !== "manual") this.#pausedClock.rest();
     }
     else this.#armTimer(now);
     if (this.isReady && !this.clock.isPaused) this.#armTimer(now);
@@ -561,7 +492,7 @@ export class CurrentThread implements TaskScheduler {
     const driving = (this.#arena + ARENA_DRIVING) >> 2;
     this.#isDriving = this.#isBursting = true;
     this.#core.i32[driving] = DRIVING;
-    for (const guest of this.guests) guest.enter();
+    this.guests?.enter();
     if (!hasAsyncContext) driven.last = this;
     context.reactor = this;
     context.locals = null;
@@ -570,7 +501,7 @@ export class CurrentThread implements TaskScheduler {
     } finally {
       context.comeBack(outer);
       this.#isDriving = this.#isBursting = false;
-      if (!this.isClosed) this.#core.i32[driving] = this.#isScheduled || this.#options.lane === "manual" ? DRIVE_AWAITED : 0;
+      if (!this.isClosed) this.#core.i32[driving] = this.isScheduled || this.#options.lane === "manual" ? DRIVE_AWAITED : 0;
       if ((lent.task as Task<unknown> | null)?.scope !== lent) lent.end();
     }
     if (!this.isClosed && !this.isReady) this.#rest(monotonicNow());
@@ -580,9 +511,9 @@ export class CurrentThread implements TaskScheduler {
   pollFirst(task: Task<unknown>, lent: Scope): boolean {
     if (task.handle < 0) {
       this.#alive++;
-      this.#spawned++;
+      this.spawned++;
     }
-    this.#polls++;
+    this.polls++;
     context.enter(task);
     context.budget = COOP_BUDGET;
     const verdict = task.runFirst(lent);
@@ -615,7 +546,8 @@ export class CurrentThread implements TaskScheduler {
         try {
           count = calls.turn(arena, done, Math.min(limit - total, BATCH_MAX));
         } catch (error) {
-          this.#guestTrapped(error);
+          if (this.guests === null) throw error;
+          this.guests.trapped(error);
         }
         const polledGuests = ((core.i32[guestWord] as number) - guestPolls) | 0;
         if (count === 0 && polledGuests === 0) break;
@@ -629,7 +561,7 @@ export class CurrentThread implements TaskScheduler {
           if ((index & GUEST_DONE) !== 0) {
             polled = i + 1;
             total--;                                       // counted when the core polled it
-            this.#guestEnded(index & INDEX_MASK);
+            this.guests?.ended(index & INDEX_MASK);
             continue;
           }
           const unit = units[index];
@@ -699,25 +631,8 @@ export class CurrentThread implements TaskScheduler {
     return polled;
   }
 
-  #guestEnded(index: number): void {
-    const watcher = this.guestWatchers.get(index);
-    if (watcher === undefined) return;
-    this.guestWatchers.delete(index);
-    watcher(this.#core.i32[((this.#word(ARENA_ARGS) >>> 0) >> 2) + index] as number);
-  }
-
-  /** A guest trapped, or threw, in its poll: that ends its task and nothing else. */
-  #guestTrapped(error: unknown): void {
-    const index = this.#word(ARENA_CURRENT) & INDEX_MASK;
-    const state = this.#core.i32[((this.#word(ARENA_STATES) >>> 0) >> 2) + index] as number;
-    const handle = this.#calls.guestFailed(this.#arena);
-    if (handle < 0) throw error;
-    for (const guest of this.guests) if (guest.trapped(handle, (state >> FN_SHIFT) & FN_MAX, error)) return;
-    reportUnhandled(error);
-  }
-
   #sampled(): void {
-    this.#pollTimes.record(monotonicNow() - this.#sampleFrom);
+    this.pollTimes.record(monotonicNow() - this.#sampleFrom);
     this.#sampleFrom = 0;
     this.#sampleIn = SAMPLE_EVERY;
   }
@@ -740,60 +655,12 @@ export class CurrentThread implements TaskScheduler {
     this.schedule();
   }
 
-  /**
-   * With nothing ready, a paused clock jumps to the next timer: but only after the microtasks and
-   * immediates that are pending have run (async functions finish their turn in them), and not while
-   * an async function waits for something foreign or a thread works.
-   */
-  #jumpWhenIdle(): void {
-    if (this.#isAdvancing || this.#lane === "manual" || this.nextTick === Infinity) return;
-    this.#isAdvancing = true;
-    macrotask(() =>
-      macrotask(() => {
-        this.#isAdvancing = false;
-        if (this.isClosed || !this.clock.isPaused || this.isReady || this.#isScheduled) return;
-        if (this.#waitsForForeign() && this.#mayWait()) {
-          startTimer(() => this.#jumpWhenIdle(), 1);       // looks again: nothing tells when a foreign promise is through
-          return;
-        }
-        this.jump();
-        this.#entry();
-      }),
-    );
-  }
-
-  /**
-   * How long a paused clock stands still for something foreign: for threads always, for promises a moment only.
-   * A promise may be one that a sleeping task fulfils, and then waiting for it would never end. Once it was in
-   * vain, the clock jumps at once until the number of foreign waits changes.
-   */
-  #mayWait(): boolean {
-    if (this.busyElsewhere > 0) return true;
-    if (this.hostPending === this.#waitedInVain) return false;
-    const now = monotonicNow();
-    if (this.hostPending !== this.#waitsFor) {
-      this.#waitsFor = this.hostPending;
-      this.#waitsSince = now;
-    }
-    if (now - this.#waitsSince < FOREIGN_PATIENCE_MS) return true;
-    this.#waitedInVain = this.hostPending;
-    this.#waitsFor = -1;
-    return false;
-  }
-
   /** Moves the paused clock to the next timer. False when there is none. */
   jump(): boolean {
     const next = this.nextTick;
     if (next === Infinity) return false;
     this.clock.jumpTo(next);
     return true;
-  }
-
-  #waitsForForeign(): boolean {
-    if (this.busyElsewhere > 0) return true;
-    if (!hasAsyncContext) return false;                    // awaits may be unowned there: cannot be told
-    for (const task of this.tasks()) if (task.waitsForHost) return true;
-    return false;
   }
 
   // ---- all tasks
@@ -833,7 +700,7 @@ export class CurrentThread implements TaskScheduler {
       this.#orphan ??= task.forceEnd(new JoinError("TOKIWA_SHUT_DOWN", `task ${task.label} was still suspended when the runtime shut down`));
     }
     reportFailures(this);
-    for (const guest of [...this.guests]) guest.close();
+    this.guests?.close();
     this.#stopTimer();
     this.isClosed = true;
     for (const unit of this.#units) unit?.closed?.();      // waits that belong to no task: they settle, too
@@ -851,20 +718,6 @@ export class CurrentThread implements TaskScheduler {
       more: this.isReady,
       nextTimeout: next === Infinity ? null : Math.max(0, next - this.clock.now()),
       alive: this.alive,
-    };
-  }
-
-  metrics(): RuntimeMetrics {
-    return {
-      tasksAlive: this.alive,
-      tasksSpawned: this.#spawned,
-      polls: this.#polls,
-      queueDepth: this.isClosed ? 0 : this.#calls.ready(this.#arena) + (this.#next.handle >= 0 ? 1 : 0),
-      timers: this.#word(ARENA_TIMER_COUNT),
-      drives: this.#drives,
-      longestSlice: this.#longestSlice,
-      sliceTimes: this.#sliceTimes.snapshot(),
-      pollTimes: this.#pollTimes.snapshot(),
     };
   }
 }

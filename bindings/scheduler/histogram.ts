@@ -10,18 +10,18 @@ export interface HistogramSnapshot {
 }
 
 export class Histogram {
-  readonly #counts: number[] = new Array<number>(BUCKETS + 1).fill(0);
+  readonly counts: number[] = new Array<number>(BUCKETS + 1).fill(0);
 
   record(durationMs: number): void {
     const us = durationMs * 1000;
     const bucket = us < 1 ? 0 : Math.min(BUCKETS, Math.floor(Math.log2(us)) + 1);
-    this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
+    this.counts[bucket] = (this.counts[bucket] as number) + 1;
   }
+}
 
-  snapshot(): HistogramSnapshot {
-    return {
-      bounds: this.#counts.map((_, i) => (i === BUCKETS ? Infinity : 2 ** i / 1000)),
-      counts: [...this.#counts],
-    };
-  }
+export function snapshotOf({ counts }: Histogram): HistogramSnapshot {
+  return {
+    bounds: counts.map((_, i) => (i === BUCKETS ? Infinity : 2 ** i / 1000)),
+    counts: [...counts],
+  };
 }

@@ -30,7 +30,7 @@ import { addFailure, forgetFailure, reportFailure } from "./failures.ts";
 import { ABORTING, ASYNC, CANCELLED, CLEANING, DISPOSED, DONE, FULFILLED, FUTURE, GENERATOR, HOOKED, KIND, OBSERVED, REJECTED, REMOTE, START, TAKEN } from "./flags.ts";
 import type { CurrentTask, JoinHandle, TaskHooks, TaskMeta, TaskResult, TaskScheduler } from "./handle.ts";
 import { JoinWait, ResultFuture } from "./join.ts";
-import { Call, isGenerator, isGeneratorFunction } from "./kinds.ts";
+import { type Call, isGenerator, isGeneratorFunction } from "./kinds.ts";
 import { addWaiter, removeWaiter, wakeAll, type Waiters } from "./waiters.ts";
 import { currentScope, isInScope, leaveScope, Scope, startInScope } from "./scope.ts";
 
