@@ -55,7 +55,12 @@ export function targets(get, ratio) {
     between("guest: a yield, C++", get("guest_yield_1000", "C++"), 15, "ns"),
     between("guest: a yield, Rust", get("guest_yield_1000", "Rust"), 25, "ns"),
     between("guest: a wake from JavaScript, beyond the core's own", get("guest_wake", "guest.wake") - get("guest_wake", "core.wake"), 5, "ns"),
-    ...(get.major >= 24 ? [between("guest: a blocking sleep against a bare suspending import", ratio("guest_sleep_100", "tk_sleep"), 1.3)] : []),
+    ...(get.major >= 24
+      ? [
+          between("guest: a blocking sleep against a bare suspending import", ratio("guest_sleep_100", "tk_sleep"), 1.3),
+          between("guest: a blocking yield, alone, against a bare suspending import", ratio("guest_suspend_1", "tk_yield"), 1.3),
+        ]
+      : []),
     ...channelsAndLocks(get, { toTokio, between, least }),
     ...threads(get, ratio, { between, least }),
   ];

@@ -33,7 +33,7 @@ const HOPS_MS = 0.5;
 const HOPS_UNREAD = 8;
 const QUICK_MS = 0.16;
 
-/** Whether a yield may do without the scheduler. */
+/** Whether a yield may do without the scheduler. By time: one in 32 through the scheduler cost a quarter of all yields. */
 export class Hops {
   #unread = 0;
   #readAt = 0;
