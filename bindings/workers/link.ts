@@ -69,7 +69,8 @@ export class Link implements JobPlace {
   readonly #thread: WorkerThread;
   readonly #origin: WorkerOrigin;
   readonly #member: number;
-  readonly #lock: string | undefined;
+  /** By which a page notices that its worker has ended; not every page has Web Locks. */
+  #lock: string | undefined;
   readonly #known = new Set<number>();
   /** Functions that this worker has offered, by their number there. */
   readonly #theirs = new Map<number, SendableFunction>();
@@ -311,6 +312,7 @@ export class Link implements JobPlace {
     const { shared } = this.#pool;
     switch (message?.k) {
       case "ready":
+        if (!message.holdsLock) this.#lock = undefined;
         if (!this.isReady) this.#ready();
         return;
       case "answers":
@@ -351,7 +353,7 @@ export class Link implements JobPlace {
     if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
     this.#startTimer = undefined;
     const lock = this.#lock;
-    if (lock !== undefined) void navigator.locks.request(lock, () => this.died(new Error("the worker has closed itself")));
+    if (lock !== undefined) navigator.locks.request(lock, () => this.died(new Error("the worker has closed itself"))).catch(() => {});
     this.#pool.scheduleDispatch();
   }
 
@@ -474,7 +476,7 @@ export class Link implements JobPlace {
     try {
       await this.#thread.terminate();
       const lock = this.#lock;
-      if (lock !== undefined) await navigator.locks.request(lock, () => {});       // a page's worker lives on for a moment, and holds it
+      if (lock !== undefined) await navigator.locks.request(lock, () => {}).catch(() => {});       // a page's worker lives on for a moment, and holds it
     } finally {
       buryMember(this.#member);
     }

@@ -49,23 +49,25 @@ function accept(data: unknown): void {
 
 async function serve(start: StartMessage): Promise<void> {
   inheritOrigin(start.origin);
-  joinFamily(start.family, start.member, start.lock);
+  const lock = start.lock !== undefined && (await holdLock(start.lock)) ? start.lock : undefined;
+  joinFamily(start.family, start.member, lock);
   const runtime = new Runtime();
   setDefaultRuntime(runtime);
   const side = new WorkerSide(runtime.scheduler, start);
   runtime.useThreads(side);
   if (start.module !== undefined) setModuleExports(await loadModule(start.module));
-  if (start.lock !== undefined) await holdLock(start.lock);
-  side.ready();
+  side.ready(lock !== undefined);
 }
 
-/** Holds a Web Lock as long as this worker lives. */
-function holdLock(name: string): Promise<void> {
+/** Holds a Web Lock as long as this worker lives. False where there are none: on a page without TLS, in a sandboxed frame. */
+function holdLock(name: string): Promise<boolean> {
   return new Promise((resolve) => {
-    void navigator.locks.request(name, () => {
-      resolve();
+    const { locks } = navigator as Partial<Navigator>;
+    if (locks === undefined) return resolve(false);
+    locks.request(name, () => {
+      resolve(true);
       return new Promise(() => {});
-    }).catch(() => resolve());
+    }).catch(() => resolve(false));
   });
 }
 

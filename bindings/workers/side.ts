@@ -142,11 +142,11 @@ export class WorkerSide implements RuntimeThreads {
     });
   }
 
-  /** From here on it starts jobs. Messages may have come before: in a page it first waits for the lock by which its death is noticed. */
-  ready(): void {
+  /** From here on it starts jobs. In a page it has waited for the lock by which its death is noticed, if there are locks. */
+  ready(holdsLock: boolean): void {
     this.#isServing = true;
     this.#shared?.share.begin();
-    this.#post({ k: "ready" });
+    this.#post({ k: "ready", holdsLock });
     this.#notifyParent();
     this.#pump();
   }

@@ -104,7 +104,7 @@ export type ToWorker =
 
 /** Worker to parent. */
 export type ToParent =
-  | { readonly k: "ready" }
+  | { readonly k: "ready"; /** Whether it has got the Web Lock that tells of its end. */ readonly holdsLock: boolean }
   | { readonly k: "answers"; readonly answers: unknown[]; readonly started: number }
   | { readonly k: "recalled"; readonly ids: number[] }
   | { readonly k: "offer"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[] }

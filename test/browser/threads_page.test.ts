@@ -58,4 +58,9 @@ describe("threads in a page", () => {
     const { value } = await harness.run(scenario, "test/browser/pages/threads.js", { argument: { bySource: false }, allowProblems: true });
     expect(value).toEqual({ add: 3, blocked: "TOKIWA_EVAL_BLOCKED", many: 5050, exposed: 42 });
   });
+
+  test("in a sandboxed frame, which has no Web Locks", async () => {
+    const { value } = await harness.run("open", "test/browser/pages/threads-sandbox.js");
+    expect(value).toEqual([42, 2, "TOKIWA_TERMINATED"]);
+  });
 });

@@ -19,6 +19,8 @@ export const SCENARIOS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-embedder-policy": "require-corp",
   },
+  /** Other origins may load its modules. */
+  open: { "access-control-allow-origin": "*" },
   /** A policy under which Wasm cannot be compiled. */
   "no-wasm": { "content-security-policy": "script-src 'self'; worker-src 'self'" },
 } as const satisfies Record<string, Record<string, string>>;
