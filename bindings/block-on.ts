@@ -3,7 +3,7 @@
 import { currentEngine, deadlock, type Engine, taken } from "./engine.ts";
 import { ContextError, WouldBlockError } from "./errors.ts";
 import { context, type Future, isFuture, type TaskFn } from "./future.ts";
-import { mayBlock } from "./host.ts";
+import { mayBlock, mayPark } from "./host.ts";
 import { checkFunction } from "./options.ts";
 import { Parker } from "./park.ts";
 import type { CurrentThread } from "./scheduler/current-thread.ts";
@@ -45,7 +45,7 @@ function waitForThreads(scheduler: CurrentThread): boolean {
 function waitForTimer(scheduler: CurrentThread): boolean {
   if (scheduler.clock.isPaused) return scheduler.jump();
   const next = scheduler.nextTick;
-  if (next === Infinity || !mayBlock) return false;
+  if (next === Infinity || !mayPark) return false;
   parker ??= new Parker();
   const ms = next - scheduler.clock.now();
   if (ms > 0) parker.park(ms);

@@ -71,8 +71,11 @@ export const isPage: boolean = globals.document !== undefined && nodeProcess ===
 
 const isServiceWorker: boolean = globals.ServiceWorkerGlobalScope !== undefined && nodeProcess === undefined;
 
-/** Whether this thread may block: a server's threads and dedicated workers may, a page and a service worker may not. */
-export const mayBlock: boolean = !isPage && !isServiceWorker && typeof SharedArrayBuffer === "function";
+/** Whether this thread may wait for a time: a server's threads and a page's workers may, a page and a service worker may not. */
+export const mayPark: boolean = !isPage && !isServiceWorker;
+
+/** Whether it may wait for other threads, too: that takes memory that can be posted to them. */
+export const mayBlock: boolean = mayPark && typeof SharedArrayBuffer === "function";
 
 /** Milliseconds since the process (or page) started; monotonic, with fractions. */
 export function monotonicNow(): number {

@@ -38,6 +38,11 @@ describe.each(["plain", "strict", "isolated"] as const)("%s page", (scenario) =>
     });
   });
 
+  test("blockOn in a worker parks between timers", async () => {
+    const { value } = await harness.run(scenario, "test/browser/pages/park.js");
+    expect(value).toEqual([1, 2, 3]);
+  });
+
   test("no sleep is early", async () => {
     expect(await play(scenario, "clock")).toBe(true);
   });
