@@ -9,6 +9,11 @@ import { at, findProgram, put, run, tool } from "./lib.mjs";
 const EMCC = ["-sMODULARIZE", "-sEXPORT_ES6", "-sUSE_ES6_IMPORT_META=0", "-sENVIRONMENT=web,worker", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=16MB", "-sALLOW_MEMORY_GROWTH", "-sMAXIMUM_MEMORY=256MB", "-sABORTING_MALLOC=0"];
 const TOKIWA_C = ["-I", at("bindings/c"), "-I", at("bindings/cpp"), "-isystem", at("bindings/cpp/compat"), "--js-library", at("bindings/c/tokiwa-lib.js"), "--js-library", at("bindings/c/tokiwa-threads-lib.js"), "-sALLOW_TABLE_GROWTH"];
 
+/** What that library carries is only in dist/. */
+const PTHREAD = ["-pthread", "--js-library", at("dist/c/tokiwa-pthread-lib.js"), "-sMODULARIZE", "-sEXPORT_NAME=createGuest", "-sPTHREAD_POOL_SIZE=5", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=64MB"];
+/** Debian's emcc finds acorn only from its own Node. */
+const EMCC_ENV = { NODE_PATH: "/usr/share/nodejs" };
+
 // What `npx tokiwa emscripten --asyncify` prints.
 const BLOCKING = "tk_sleep,tk_yield,tk_join_wait,tk_await_wait,tk_io_wait,tk_block_on";
 const ASYNCIFY = ["-sASYNCIFY", `-sASYNCIFY_IMPORTS=${BLOCKING}`];
@@ -29,8 +34,7 @@ export const findClang = () => findProgram("CLANG_PATH", ["/usr/bin/clang-19"], 
 
 /** @returns names of the files written */
 async function emcc(to) {
-  // Debian's emcc finds acorn only from its own Node.
-  const env = { NODE_PATH: "/usr/share/nodejs" };
+  const env = EMCC_ENV;
   await must(findEmcc(), ["-O2", at("test/guests/c/guest.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-c.mjs`], { env });
   await must(findEmcc(), ["-x", "c++", "-std=c++20", "-O2", "-fno-exceptions", "-fno-rtti", at("test/guests/cpp/guest.cpp"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-cpp.mjs`], { env });
   await must(findEmcc(), ["-x", "c++", "-std=c++20", "-O2", "-fexceptions", at("test/guests/cpp/exceptions.cpp"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-exceptions.mjs`], { env });
@@ -40,13 +44,12 @@ async function emcc(to) {
   await must(findEmcc(), ["-O2", at("test/guests/c/guest.c"), ...TOKIWA_C, ...ASYNCIFY, ...EMCC, "--no-entry", "-o", `${to}/guest-asyncify.mjs`], { env });
   await must(findEmcc(), ["-O3", at("test/guests/c/main.c"), ...TOKIWA_C, ...EMCC, "-o", `${to}/guest-main.mjs`], { env });
   await must(findEmcc(), ["-O2", at("test/guests/c/threads.c"), ...TOKIWA_C, ...EMCC.filter((flag) => flag !== "-sUSE_ES6_IMPORT_META=0"), "--no-entry", "-o", `${to}/guest-threads.mjs`], { env });
-  // One source, with and without -pthread. What the library carries is only in dist/.
+  // One source, with and without -pthread.
   await must(findEmcc(), ["-O2", at("test/guests/c/loops.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-loops.mjs`], { env });
-  const pthread = ["-pthread", "--js-library", at("dist/c/tokiwa-pthread-lib.js"), "-sMODULARIZE", "-sEXPORT_NAME=createGuest", "-sPTHREAD_POOL_SIZE=5", "-sTOTAL_STACK=256KB", "-sINITIAL_MEMORY=64MB"];
-  await must(findEmcc(), ["-O2", at("test/guests/c/loops.c"), ...TOKIWA_C, ...pthread, "--no-entry", "-o", `${to}/guest-pthread.js`], { env });
+  await must(findEmcc(), ["-O2", at("test/guests/c/loops.c"), ...TOKIWA_C, ...PTHREAD, "--no-entry", "-o", `${to}/guest-pthread.js`], { env });
   const threads = ["-x", "c++", "-std=c++20", "-O2", "-fno-exceptions", "-fno-rtti", at("test/guests/cpp/threads.cpp"), ...TOKIWA_C];
   await must(findEmcc(), [...threads, ...EMCC, "--no-entry", "-o", `${to}/guest-cpp-threads.mjs`], { env });
-  await must(findEmcc(), [...threads, ...pthread, "--no-entry", "-o", `${to}/guest-cpp-pthread.js`], { env });
+  await must(findEmcc(), [...threads, ...PTHREAD, "--no-entry", "-o", `${to}/guest-cpp-pthread.js`], { env });
   return ["guest-cpp-threads.mjs", "guest-cpp-threads.wasm", "guest-cpp-pthread.js", "guest-cpp-pthread.wasm", "guest-cpp-pthread.worker.js", "guest-loops.mjs", "guest-loops.wasm", "guest-pthread.js", "guest-pthread.wasm", "guest-pthread.worker.js", "guest-threads.mjs", "guest-threads.wasm", "guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm", "guest-io.mjs", "guest-io.wasm", "peer.mjs", "peer.wasm", "guest-exceptions.mjs", "guest-exceptions.wasm", "guest-asyncify.mjs", "guest-asyncify.wasm"];
 }
 
@@ -80,7 +83,28 @@ async function rust(to) {
   for (const [name, source, file] of [["guest", "test/guests/rust/guest.rs", "guest-rust"], ["threads", "test/guests/rust/threads.rs", "guest-rust-threads"], ["stars", "examples/rust-page/stars.rs", "stars"]]) {
     await must(findRustc(), [...flags, ...link, "--crate-name", name, "--crate-type", "cdylib", "--extern", `tokiwa=${folder}/libtokiwa.rlib`, at(source), "-o", `${to}/${file}.wasm`], { env });
   }
-  return ["guest-rust.wasm", "guest-rust-threads.wasm", "stars.wasm"];
+  return ["guest-rust.wasm", "guest-rust-threads.wasm", "stars.wasm", ...(await rustOnPthreads(to, env, flags))];
+}
+
+/**
+ * Rust on the pthreads of a C page. rustc's libraries are not built for threads: with fat LTO all that is used of them is compiled here, with
+ * atomics; except the compiler's own helpers, of which emcc has its own.
+ */
+async function rustOnPthreads(to, env, flags) {
+  if (!existsSync(findEmcc() ?? "")) {
+    console.log(`guest-rust-pthread was left out: ${COMPILERS.emcc.missing}`);
+    return [];
+  }
+  const folder = at("build/rust");
+  const threads = [...flags, "--cfg", "tokiwa_pthreads", "-C", "target-feature=+atomics,+bulk-memory"];
+  await must(findRustc(), [...threads, "--crate-name", "tokiwa", "--crate-type", "rlib", "-D", "warnings", at("bindings/rust/src/lib.rs"), "-C", "metadata=tokiwa-pthreads", "-o", `${folder}/libtokiwa_pthreads.rlib`], { env });
+  const archive = `${folder}/libloops.a`;
+  await must(findRustc(), [...threads, "-C", "lto=fat", "--crate-name", "loops", "--crate-type", "staticlib", "--extern", `tokiwa=${folder}/libtokiwa_pthreads.rlib`, at("test/guests/rust/loops.rs"), "-o", archive], { env });
+  const { output } = await run("ar", ["t", archive], { quiet: true });
+  await must("ar", ["d", archive, ...output.split("\n").filter((name) => name.startsWith("compiler_builtins"))]);
+  await must("ranlib", [archive]);
+  await must(findEmcc(), ["-O2", at("test/guests/rust/loops.c"), archive, ...TOKIWA_C, ...PTHREAD, "--no-entry", "-o", `${to}/guest-rust-pthread.js`], { env: EMCC_ENV });
+  return ["guest-rust-pthread.js", "guest-rust-pthread.wasm", "guest-rust-pthread.worker.js"];
 }
 
 /** The page in AssemblyScript; the tests compile their own guest. */

@@ -9,17 +9,28 @@ import { BLOCKER, COMPLETE, find, giveTask, handleOf, INDEX_MASK, NOTIFIED, RUNN
 import { join } from "./state";
 import { beginTimer, endTimer, fire, now, patience, tickOfBegin } from "./timers";
 
+/** What stands for this thread, or NIL (written out). Global: see what run.ts says of locals. */
+let blocker: i32 = -1;
+
+export function blockerHere(): i32 {
+  return blocker;
+}
+
 /** Inside of a task there is a loop to be held up, in pages a main thread: neither waits. */
 export function refusal(): i32 {
   return running != NIL || !mayBlock ? EWOULDBLOCK : 0;
 }
 
+/** @returns what stood for it before */
 function takeBlocker(): i32 {
+  const outer = blocker;
   const index = takeTask(BLOCKER | RUNNING, 0, 0, 0);
-  return index == NIL ? NIL : handleOf(index, loadWord(taskPtr(index) + TASK_STATE));
+  blocker = index == NIL ? NIL : handleOf(index, loadWord(taskPtr(index) + TASK_STATE));
+  return outer;
 }
 
-function giveBlocker(task: i32): void {
+function giveBlocker(task: i32, outer: i32): void {
+  blocker = outer;
   const at = find(task);
   let state: u32 = 0;
   do {
@@ -28,12 +39,8 @@ function giveBlocker(task: i32): void {
   giveTask(<u32>task & INDEX_MASK);
 }
 
-/** Global: see what run.ts says of locals. */
-let blocker: i32 = 0;
-
 /** Until the blocker is woken. False: the guest was detached. */
-function waitBlocked(task: i32): bool {
-  blocker = task;
+function waitBlocked(): bool {
   while (true) {
     const at = find(blocker);
     const state = loadWord(at + TASK_STATE);
@@ -49,40 +56,52 @@ function waitBlocked(task: i32): bool {
 
 export function sleep(ms: f64): i32 {
   if (!(ms >= 0)) return EINVAL;
-  const self = takeBlocker();
-  if (self == NIL) return ENOMEM;
+  const outer = takeBlocker();
+  const self = blocker;
+  if (self == NIL) {
+    blocker = outer;
+    return ENOMEM;
+  }
   const timer = beginTimer(self, ms);
   const tick = tickOfBegin();
   let result = timer < NIL ? timer + 1 : 0;
-  while (result == 0 && now() < tick) if (!waitBlocked(self)) result = ECLOSED;
+  while (result == 0 && now() < tick) if (!waitBlocked()) result = ECLOSED;
   if (timer >= 0) endTimer(timer, tick);
-  giveBlocker(self);
+  giveBlocker(self, outer);
   return result;
 }
 
 export function joinBlocked(task: i32): i32 {
-  const self = takeBlocker();
-  if (self == NIL) return ENOMEM;
+  const outer = takeBlocker();
+  const self = blocker;
+  if (self == NIL) {
+    blocker = outer;
+    return ENOMEM;
+  }
   let state = join(task, self);
-  while (state == PENDING) state = waitBlocked(self) ? join(task, self) : ECLOSED;
-  giveBlocker(self);
+  while (state == PENDING) state = waitBlocked() ? join(task, self) : ECLOSED;
+  giveBlocker(self, outer);
   return state;
 }
 
 export function blockOn(fn: u32, arg: u32): i32 {
   if (fn == 0 || !isFunction(fn)) return EINVAL;
-  const self = takeBlocker();
-  if (self == NIL) return ENOMEM;
+  const outer = takeBlocker();
+  const self = blocker;
+  if (self == NIL) {
+    blocker = outer;
+    return ENOMEM;
+  }
   let result = PENDING;
   while (true) {
     renewBudget();
     result = call_indirect<i32>(fn, arg, self);
-    if (result == YIELD || (result == PENDING && waitBlocked(self))) continue;
+    if (result == YIELD || (result == PENDING && waitBlocked())) continue;
     if (result != PENDING) break;
     call_indirect<i32>(fn, arg, ~self);
     result = ECLOSED;
     break;
   }
-  giveBlocker(self);
+  giveBlocker(self, outer);
   return result;
 }

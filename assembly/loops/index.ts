@@ -12,9 +12,9 @@
 // Here is what the guest and JavaScript call: each comes in, checks what it was given, and goes out.
 
 import { loadWord } from "../sync";
-import { blockOn, joinBlocked, refusal, sleep } from "./block";
+import { blockerHere, blockOn, joinBlocked, refusal, sleep } from "./block";
 import { comeIn, goOut, shut } from "./door";
-import { allocateCleared, clock, isFunction, loop, meet, root, setLimit as setFunctionLimit } from "./here";
+import { allocateCleared, clock, isFunction, loop, meet, root, running, setLimit as setFunctionLimit } from "./here";
 import { beginFree, endFree, isLoop, make, stop } from "./home";
 import { EBUSY, ECLOSED, EINVAL, ENOMEM, ENOSYS, LOOP_LIVE, LOOP_RUNNERS, NIL, READY, ROOT_BYTES, TIME_BASE, TIMER_NEXT } from "./layout";
 import { coop, drive as driveLoop, enter as enterLoop, failRunning, leave as leaveLoop, run as runLoop } from "./run";
@@ -220,7 +220,7 @@ export function tk_coop(): i32 {
 }
 
 export function tk_current(): i32 {
-  return NIL;
+  return running == NIL ? blockerHere() : running;
 }
 
 // ---- time

@@ -226,7 +226,7 @@ TK_IMPORT("tk_block_supported") int32_t tk_block_supported(void);
 /* Starts blocking code on a stack of its own (64 KiB unless attach() was told otherwise, at most 8192 at once).
  * Join it like any other. TK_ELIMIT, TK_ENOSYS. */
 TK_IMPORT("tk_spawn_stack") tk_task tk_spawn_stack(tk_stack_fn fn, void *arg);
-/* The stackful task that runs, or -1. */
+/* The stackful task that runs, or -1. On a pthread: the task that it polls, also in tk_block_on(). */
 TK_IMPORT("tk_current") tk_task tk_current(void);
 /* Waits. 0, or an error. */
 TK_IMPORT("tk_sleep") int32_t tk_sleep(double ms);

@@ -7,9 +7,13 @@ pub const EWOULDBLOCK: i32 = -4;
 
 pub type PollFn = extern "C" fn(arg: usize, task: i32) -> i32;
 
-#[cfg_attr(not(target_os = "emscripten"), link(wasm_import_module = "tokiwa"))]
+#[cfg_attr(not(any(target_os = "emscripten", tokiwa_pthreads)), link(wasm_import_module = "tokiwa"))]
 extern "C" {
     pub fn tk_spawn_detached(poll: PollFn, arg: usize) -> i32;
+    #[cfg(tokiwa_pthreads)]
+    pub fn tk_spawn_detached_on(home: u32, poll: PollFn, arg: usize) -> i32;
+    #[cfg(tokiwa_pthreads)]
+    pub fn tk_current() -> i32;
     pub fn tk_wake(task: i32) -> i32;
     pub fn tk_abort(task: i32) -> i32;
     pub fn tk_coop() -> i32;
@@ -38,8 +42,8 @@ extern "C" {
     pub fn tk_io_close(io: i32) -> i32;
 }
 
-/// Memory for the stacks of blocking code.
-#[no_mangle]
+/// Memory for the stacks of blocking code. A C page has its own, in `tokiwa.h`.
+#[cfg_attr(not(tokiwa_pthreads), no_mangle)]
 pub extern "C" fn tk_alloc(bytes: usize) -> *mut u8 {
     match core::alloc::Layout::from_size_align(bytes, 16) {
         Ok(layout) if bytes > 0 => unsafe { alloc::alloc::alloc(layout) },
@@ -48,6 +52,7 @@ pub extern "C" fn tk_alloc(bytes: usize) -> *mut u8 {
 }
 
 /// Takes back what `tk_alloc` gave.
+#[cfg(not(tokiwa_pthreads))]
 #[no_mangle]
 pub extern "C" fn tk_free(memory: *mut u8, bytes: usize) {
     if let (Ok(layout), false) = (core::alloc::Layout::from_size_align(bytes, 16), memory.is_null() || bytes == 0) {

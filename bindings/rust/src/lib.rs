@@ -1,7 +1,8 @@
 //! Tasks, timers and channels for Rust in WebAssembly, on the host's own event loop.
 //!
 //! The guest side of the npm package `tokiwa`: the queue, the timers and the polls are its core's, this crate holds
-//! the futures. Names are Tokio's, so `use tokiwa as tokio;` carries many programs over. One thread; no `Send` needed.
+//! the futures. Names are Tokio's, so `use tokiwa as tokio;` carries many programs over. One thread; no `Send` needed. With
+//! `--cfg tokiwa_pthreads` there is a module `loops` for futures that are `Send`, on the pthreads of a module that emcc links.
 //!
 //! A waker is the task's number and nothing else: no allocation, no reference count.
 //!
@@ -14,6 +15,8 @@
 extern crate alloc;
 
 mod abi;
+#[cfg(tokiwa_pthreads)]
+pub mod loops;
 pub mod net;
 pub mod portable;
 pub mod promise;

@@ -29,19 +29,41 @@ pub(crate) fn waker_of(task: i32) -> Waker {
 }
 
 struct Current(Cell<i32>);
-// One thread: see the crate's first lines.
+// One thread: see the crate's first lines. With pthreads it is the main thread's; the others' loops know whom they poll.
 unsafe impl Sync for Current {}
 static CURRENT: Current = Current(Cell::new(-1));
 
+fn current() -> i32 {
+    #[cfg(tokiwa_pthreads)]
+    {
+        let task = unsafe { abi::tk_current() };
+        if task >= 0 {
+            return task;
+        }
+    }
+    CURRENT.0.get()
+}
+
+/// Whether this thread keeps its task in CURRENT.
+fn keeps_current() -> bool {
+    #[cfg(tokiwa_pthreads)]
+    return unsafe { abi::tk_current() } < 0;
+    #[cfg(not(tokiwa_pthreads))]
+    true
+}
+
 /// The task that polls with this very waker; `None` inside of a combinator with wakers of its own.
 pub(crate) fn task_of(waker: &Waker) -> Option<i32> {
-    let task = CURRENT.0.get();
+    let task = current();
     if task >= 0 && waker.will_wake(&waker_of(task)) { Some(task) } else { None }
 }
 
 pub(crate) fn poll_as<F: Future + ?Sized>(task: i32, future: Pin<&mut F>) -> Poll<F::Output> {
-    let outer = CURRENT.0.replace(task);
     let waker = waker_of(task);
+    if !keeps_current() {
+        return future.poll(&mut Context::from_waker(&waker));
+    }
+    let outer = CURRENT.0.replace(task);
     let result = future.poll(&mut Context::from_waker(&waker));
     CURRENT.0.set(outer);
     result
@@ -154,7 +176,7 @@ impl<T> Future for JoinHandle<T> {
 
 /// The task was aborted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JoinError(());
+pub struct JoinError(pub(crate) ());
 
 impl JoinError {
     /// Always true: a panic traps, and the host reports it.
@@ -192,7 +214,7 @@ impl Future for YieldNow {
 
 /// Spends one of the 128 operations of this poll; without any left it yields.
 pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
-    if unsafe { abi::tk_coop() } != 0 || CURRENT.0.get() < 0 {
+    if unsafe { abi::tk_coop() } != 0 || current() < 0 {
         return Poll::Ready(());
     }
     cx.waker().wake_by_ref();

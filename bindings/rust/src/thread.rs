@@ -37,7 +37,7 @@ struct Call {
 type CallFn = extern "C" fn(call: *mut Call) -> i32;
 type CallPollFn = extern "C" fn(call: *mut Call, task: i32) -> i32;
 
-#[cfg_attr(not(target_os = "emscripten"), link(wasm_import_module = "tokiwa"))]
+#[cfg_attr(not(any(target_os = "emscripten", tokiwa_pthreads)), link(wasm_import_module = "tokiwa"))]
 extern "C" {
     fn tk_thread_new() -> i32;
     fn tk_thread_exec(thread: i32, call: CallFn, bytes: *const u8, length: usize) -> i32;
