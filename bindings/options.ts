@@ -46,6 +46,13 @@ export function checkBoolean(name: string, value: unknown): boolean {
   return value;
 }
 
+/** A signal of another realm (a frame, jsdom) or of a polyfill is as good. */
+export function checkSignal(name: string, value: unknown): AbortSignal {
+  const signal = value as Partial<AbortSignal> | null | undefined;
+  if (typeof signal?.aborted !== "boolean" || typeof signal.addEventListener !== "function") throw new OptionError(`${name} must be an AbortSignal, got ${show(value)}`);
+  return value as AbortSignal;
+}
+
 export function checkOneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
   if (!allowed.includes(value as T)) {
     throw new OptionError(`${name} must be one of ${allowed.map((a) => `"${a}"`).join(", ")}, got ${show(value)}`);

@@ -5,7 +5,7 @@ import { checkSlice, currentEngine, Engine, type RuntimeOptions, setDefaultEngin
 import { ContextError, OptionError } from "./errors.ts";
 import { context, type Future, type TaskFn } from "./future.ts";
 import { isPage } from "./host.ts";
-import { checkDuration, checkFunction, checkInteger, checkOptions, show } from "./options.ts";
+import { checkDuration, checkFunction, checkInteger, checkOptions, checkSignal, show } from "./options.ts";
 import type { DriveState } from "./scheduler/contract.ts";
 import type { CurrentThread } from "./scheduler/current-thread.ts";
 import { metricsOf, type RuntimeMetrics } from "./scheduler/metrics.ts";
@@ -213,7 +213,7 @@ export function spawn(body: unknown, ...args: unknown[]): JoinHandle<unknown> {
 export function taskBuilder(options: TaskOptions): TaskBuilder {
   const { name, signal } = checkOptions<TaskOptions>("options", options);
   if (name !== undefined && typeof name !== "string") throw new OptionError(`name must be a string, got ${show(name)}`);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new OptionError(`signal must be an AbortSignal, got ${show(signal)}`);
+  if (signal !== undefined) checkSignal("signal", signal);
   return {
     spawn: (body: unknown, ...args: unknown[]) => currentEngine().spawnTask(body, args, name, signal) as JoinHandle<never>,
   };

@@ -1,6 +1,6 @@
 // After tokio-util/tests/sync_cancellation_token.rs, then what is JavaScript's own.
 
-import { CancellationToken, type Future, future, lazy, OptionError, PENDING, run, sleep, spawn, yieldNow } from "tokiwa";
+import { CancellationToken, type Future, future, lazy, OptionError, PENDING, run, sleep, spawn, taskBuilder, yieldNow } from "tokiwa";
 import { task } from "tokiwa/testing";
 import { describe, expect, test } from "vitest";
 import { collectGarbage } from "./support/lanes.ts";
@@ -217,6 +217,19 @@ describe("here", () => {
     other.abort();
     expect(left.isCancelled).toBe(false);
     expect(() => CancellationToken.from({} as AbortSignal)).toThrow(OptionError);
+  });
+
+  test("a signal of another realm, or of a polyfill, is as good", async () => {
+    class Signal extends EventTarget {
+      aborted = false;
+      reason: unknown;
+    }
+    const signal = new Signal();
+    const token = CancellationToken.from(signal as unknown as AbortSignal);
+    const handle = taskBuilder({ signal: signal as unknown as AbortSignal }).spawn(() => sleep(60_000));
+    Object.assign(signal, { aborted: true, reason: "over" }).dispatchEvent(new Event("abort"));
+    expect([token.isCancelled, token.signal.reason]).toEqual([true, "over"]);
+    expect(((await handle.result()) as { reason: Error }).reason.cause).toBe("over");
   });
 
   test("a listener may cancel other tokens of the tree", () => {

@@ -254,7 +254,7 @@ class UdpConnect extends Call<void> {
   }
 
   protected start(): void {
-    this.#socket.connectNow(this.#addr, (error) => this.settle(error instanceof Error ? { error } : { value: undefined }));
+    this.#socket.connectNow(this.#addr, (error) => this.settle(typeof error === "object" ? { error } : { value: undefined }));   // in a vm context (Jest) it is no Error of ours
   }
 }
 

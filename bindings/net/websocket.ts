@@ -7,7 +7,7 @@
 import { OptionError, TokiwaError } from "../errors.ts";
 import { completed, type Future, Operation, PENDING, proceed, restore, type Waker } from "../future.ts";
 import { type HostTimer, startTimer, stopTimer } from "../host.ts";
-import { checkInteger, checkOptions, show } from "../options.ts";
+import { checkInteger, checkOptions, checkSignal, show } from "../options.ts";
 import { Gate } from "./gate.ts";
 import { closedError } from "./io.ts";
 
@@ -224,7 +224,7 @@ export class WebSocketClient implements AsyncIterable<string | Uint8Array>, Disp
   static connect(url: string | URL, options?: WebSocketOptions): Future<WebSocketClient> {
     const { protocols, signal, receiveLimit, WebSocket: given } = checkOptions<WebSocketOptions>("options", options);
     const limit = receiveLimit === undefined ? DEFAULT_RECEIVE_LIMIT : checkInteger("receiveLimit", receiveLimit, 1, Number.MAX_SAFE_INTEGER);
-    if (signal !== undefined && !(signal instanceof AbortSignal)) throw new OptionError(`signal must be an AbortSignal, got ${show(signal)}`);
+    if (signal !== undefined) checkSignal("signal", signal);
     if (given !== undefined && typeof given !== "function") throw new OptionError(`WebSocket must be a class, got ${show(given)}`);
     const parsed = checkUrl(url);
     if (protocols !== undefined) checkProtocols(protocols);

@@ -9,10 +9,9 @@
 // token. So there the children depend on relays, a controller for so many of them, that live as long as one of these does. It needs a host
 // that by itself holds a signal with listeners, as Node does; in Deno it is the source that does.
 
-import { OptionError } from "../errors.ts";
 import { type Awaitable, completed, context, describeFuture, FINISHED, type Future, Operation, PENDING, proceed, restore, type Suspend, type Waker } from "../future.ts";
 import { nodeMajor } from "../host.ts";
-import { show } from "../options.ts";
+import { checkSignal } from "../options.ts";
 import { Waiter, WaiterQueue } from "../sync/waiters.ts";
 import { operand } from "./promise.ts";
 
@@ -261,7 +260,7 @@ export class CancellationToken implements Disposable {
    * The signal keeps the token until `[Symbol.dispose]()` or `cancel()`.
    */
   static from(signal: AbortSignal): CancellationToken {
-    if (!(signal instanceof AbortSignal)) throw new OptionError(`signal must be an AbortSignal, got ${show(signal)}`);
+    checkSignal("signal", signal);
     const token = new CancellationToken();
     if (signal.aborted) token.cancel(signal.reason);
     else {
