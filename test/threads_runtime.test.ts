@@ -248,6 +248,11 @@ describe("sending", () => {
     expect(await Promise.all([runtime.spawn(send(holder.plain), 1), runtime.spawn(send(holder.late), 1), runtime.spawn(send(holder.steps), 1)])).toEqual([2, 3, 4]);
   });
 
+  test("a function that was built with keepNames finds its helper", async () => {
+    const built = new Function('return () => { const inner = /* @__PURE__ */ __name(() => inner.name, "kept"); return inner(); }')() as () => string;
+    expect(await multi({ workerThreads: 1 }).spawn(send(built))).toBe("kept");
+  });
+
   test("a registered class of errors keeps its class", async () => {
     class Odd extends Error {}
     registerError(Odd);

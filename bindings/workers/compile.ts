@@ -59,8 +59,12 @@ function evaluate(make: FunctionConstructor, ...parts: string[]): unknown {
   }
 }
 
+/** What esbuild with keepNames (tsx, wrangler) puts into every function with functions in it; its definition stays behind. */
+const keepName = <F extends Fn>(fn: F, name: string): F => Object.defineProperty(fn, "name", { value: name, configurable: true });
+
 function fromSource(source: string, name: string): Fn {
-  const expression = (text: string): unknown => (evaluate(Function, "tokiwa", `"use strict"; return (${text}\n)`) as (names: object) => unknown)(scope);
+  const make = (text: string): unknown => evaluate(Function, "tokiwa", "__name", `"use strict"; return (${text}\n)`);
+  const expression = (text: string): unknown => (make(text) as (...names: unknown[]) => unknown)(scope, keepName);
   try {
     return expression(source) as Fn;
   } catch (error) {
