@@ -24,3 +24,14 @@ test("every lane runs, manual only when driven, and no sleep is early", async ()
   expect(value).toEqual({ auto: "auto", microtask: "microtask", macrotask: "macrotask", frame: "frame", manual: [0, 3] });
   expect(await runInFirefox("plain", "test/browser/pages/runtime.js", "clock")).toBe(true);
 });
+
+test("a guest built with -pthread: its tasks move between pthreads, and wake each other and the page's own (B5)", async () => {
+  const value = await runInFirefox("isolated", "test/browser/pages/guest-loops.js");
+  expect(value).toEqual({ sum: 7000, counted: 200_000, moved: true, tree: 2047, wakes: true, told: 11, slept: [5, 5, 5], early: 0 });
+});
+
+test("threads of C and Rust guests without shared memory (C1 to C4)", async () => {
+  const julia = 4 * 44_841_052;
+  const c = { exec: 104, fib: 103, executors: 8 * 42, julia, blocking: 100 + 4 * 21 };
+  expect(await runInFirefox("plain", "test/browser/pages/guest-threads.js", { allowsSource: true }, 80_000)).toMatchObject({ isolated: false, c, plain: c, rust: { fib: 3, julia } });
+});
