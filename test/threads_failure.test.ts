@@ -289,7 +289,7 @@ describe.each(transports)("errors of a task (%s)", (transport) => {
     expect(await thrownBy(() => { throw Symbol("s"); })).toMatchObject({ code: "TOKIWA_NOT_CLONEABLE" });
     expect(await thrownBy(() => { throw new Proxy({}, { get() { throw "no"; }, ownKeys() { throw "no"; }, getPrototypeOf() { throw "no"; } }); })).toMatchObject({ code: "TOKIWA_NOT_CLONEABLE" });
     expect(await thrownBy(() => { throw Object.assign(new Error("kept"), { fn: () => 1, n: 2 }); })).toMatchObject({ message: "kept", n: 2 });
-  });
+  }, 30_000);                                              // nine workers, one after the other
 
   test("arguments and results that cannot be cloned fail one call", async () => {
     const pool = new ThreadPool({ size: 1, transport });
