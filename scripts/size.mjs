@@ -9,7 +9,7 @@ import { at, ROOT } from "./lib.mjs";
 const KIB = 1024;
 // `limit` is what may not be passed: it catches growth. `target` is where it should be, and is reported as missed until it is.
 const BUNDLES = [
-  { name: 'import { spawn, sleep, run } from "tokiwa"', source: 'export { spawn, sleep, run } from "tokiwa";', limit: 20 * KIB, target: 12 * KIB },
+  { name: 'import { spawn, sleep, run } from "tokiwa"', source: 'export { spawn, sleep, run } from "tokiwa";', limit: 20.5 * KIB, target: 12 * KIB },
   { name: 'import * from "tokiwa"', source: 'export * from "tokiwa";' },
   ...exportedEntries()
     .filter(({ name }) => name !== ".")

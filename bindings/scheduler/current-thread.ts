@@ -34,6 +34,7 @@ import {
   NOTIFIED,
 } from "../../assembly/layout.ts";
 import { Clock } from "../clock.ts";
+import type { Outer } from "../context.ts";
 import { type Core, type CoreExports, localCore } from "../core.ts";
 import { ContextError, JoinError } from "../errors.ts";
 import { context, type Unit, type Waker } from "../future.ts";
@@ -54,7 +55,7 @@ import {
 import { Random } from "../random.ts";
 import { shared } from "../registry.ts";
 import { reportFailures } from "../task/failures.ts";
-import { isInScope, leaveScope, runInScope, Scope } from "../task/scope.ts";
+import { isInScope, leaveScope } from "../task/scope.ts";
 import { callHook, isFirstPoll, isTask, Task, type TaskHooks, type TaskScheduler } from "../task/task.ts";
 import type { DriveState, GuestSeam, Lane, MainUnit, SchedulerOptions } from "./contract.ts";
 import { Histogram } from "./histogram.ts";
@@ -105,8 +106,10 @@ export class CurrentThread implements TaskScheduler {
   #lane: Lane;
   readonly #roots: MainUnit[] = [];
   #rootsWoken = 0;
-  #isDriving = false;
-  #isBursting = false;
+  /** A drive is on the stack. */
+  isDriving = false;
+  /** It polls tasks that have no slot yet (burst.ts). */
+  isBursting = false;
   /** The host has been asked for a drive. */
   isScheduled = false;
   /** The last tick polled nothing but guests. */
@@ -180,10 +183,6 @@ export class CurrentThread implements TaskScheduler {
     return this.isClosed ? 0 : (this.#core.i32[(this.#arena + offset) >> 2] as number);
   }
 
-  get isDriving(): boolean {
-    return this.#isDriving;
-  }
-
   // ---- units
 
   adopt(unit: Unit): void {
@@ -217,25 +216,29 @@ export class CurrentThread implements TaskScheduler {
     }
     task.handle = handle;
     this.#units[handle & INDEX_MASK] = task;
-    this.#alive++;
-    this.spawned++;
+    this.begun();
     if (this.hooks !== null) callHook(this.hooks.onTaskSpawn, task.meta);
-    if (!this.#isDriving) this.schedule();
+    if (!this.isDriving) this.schedule();
   }
 
   /** Gives the task a slot without queueing it: it runs elsewhere, or is woken later. */
   admit(task: Task<unknown>): void {
     this.adopt(task);
+    this.begun();
+    if (this.hooks !== null) callHook(this.hooks.onTaskSpawn, task.meta);
+  }
+
+  /** One task more. */
+  begun(): void {
     this.#alive++;
     this.spawned++;
-    if (this.hooks !== null) callHook(this.hooks.onTaskSpawn, task.meta);
   }
 
   ended(task: Task<unknown>, isRunning: boolean): void {
     const { handle } = task;
     if (handle >= 0) {                                     // one that ended in its first poll of a burst never had a slot
       this.#units[handle & INDEX_MASK] = undefined;
-      if (!isRunning || this.#isBursting) this.#calls.unitFree(this.#arena, handle);
+      if (!isRunning || this.isBursting) this.#calls.unitFree(this.#arena, handle);
     }
     this.#alive--;
     if (this.hooks !== null) callHook(this.hooks.onTaskTerminate, task.meta);
@@ -251,12 +254,12 @@ export class CurrentThread implements TaskScheduler {
     if (this.isClosed) return;                             // its memory may be another runtime's by now
     const next = this.#next;
     if (next.isOpen && next.take(handle)) return;
-    if (this.#calls.wake(this.#arena, handle) !== 0 && !this.#isDriving) this.schedule();
+    if (this.#calls.wake(this.#arena, handle) !== 0 && !this.isDriving) this.schedule();
   }
 
   defer(handle: number): void {
     if (this.isClosed) return;
-    if (this.#calls.defer(this.#arena, handle) !== 0 && !this.#isDriving) this.schedule();
+    if (this.#calls.defer(this.#arena, handle) !== 0 && !this.isDriving) this.schedule();
   }
 
   // ---- roots
@@ -279,7 +282,7 @@ export class CurrentThread implements TaskScheduler {
 
   rootWoken(): void {
     this.#rootsWoken++;
-    if (!this.#isDriving) this.schedule();
+    if (!this.isDriving) this.schedule();
   }
 
   #pollRoots(): void {
@@ -292,7 +295,7 @@ export class CurrentThread implements TaskScheduler {
   /** Registers a timer of `waker` at an absolute tick. Returns an id for `cancelTimer()`. */
   startTimerAt(tick: number, waker: Waker): number {
     const timer = this.#core.timerInsert(this.#arena, tick, (waker as Unit).handle);
-    if (!this.#isDriving) this.#timersChanged(tick);
+    if (!this.isDriving) this.#timersChanged(tick);
     return timer;
   }
 
@@ -300,7 +303,7 @@ export class CurrentThread implements TaskScheduler {
   cancelTimer(timer: number): void {
     if (this.isClosed) return;
     this.#calls.timerCancel(this.#arena, timer);
-    if (!this.#isDriving && this.#timer !== undefined && this.#core.i32[(this.#arena + ARENA_TIMER_COUNT) >> 2] === 0) this.#stopTimer();
+    if (!this.isDriving && this.#timer !== undefined && this.#core.i32[(this.#arena + ARENA_TIMER_COUNT) >> 2] === 0) this.#stopTimer();
   }
 
   /** Lets another waker be woken by a timer that has not fired. */
@@ -356,7 +359,7 @@ export class CurrentThread implements TaskScheduler {
 
   /** Sees to it that a drive comes soon. */
   schedule(): void {
-    if (!this.#isDriving) this.#askForDrive(false);
+    if (!this.isDriving) this.#askForDrive(false);
   }
 
   /** Asks the host for a drive, if none is awaited: in the lane, or for leftovers in a later turn. */
@@ -400,6 +403,24 @@ export class CurrentThread implements TaskScheduler {
     this.drive(Infinity, timeSlice, undefined, now);
   }
 
+  /** From here on nothing else drives, and what is queued will be found. Returns what `endDrive()` puts back. */
+  beginDrive(): Outer {
+    const outer = context.leave();
+    this.isDriving = true;
+    this.#core.i32[(this.#arena + ARENA_DRIVING) >> 2] = DRIVING;
+    this.guests?.enter();
+    if (!hasAsyncContext) driven.last = this;
+    context.reactor = this;
+    context.scope = context.locals = context.task = null;
+    return outer;
+  }
+
+  endDrive(outer: Outer): void {
+    context.comeBack(outer);
+    this.isDriving = false;
+    if (!this.isClosed) this.#core.i32[(this.#arena + ARENA_DRIVING) >> 2] = this.isScheduled || this.#options.lane === "manual" ? DRIVE_AWAITED : 0;
+  }
+
   /**
    * One bounded slice. Inside a drive it does nothing: what is ready is found by the one that runs.
    *
@@ -407,17 +428,10 @@ export class CurrentThread implements TaskScheduler {
    * @param start the host's time, when it has just been read
    */
   drive(maxPolls: number, sliceMs: number, until?: MainUnit, start = monotonicNow()): void {
-    if (this.#isDriving || this.isClosed) return;
-    const outer = context.leave();
-    this.#isDriving = true;
+    if (this.isDriving || this.isClosed) return;
+    const outer = this.beginDrive();
     this.isScheduled = false;
-    const driving = (this.#arena + ARENA_DRIVING) >> 2;
-    this.#core.i32[driving] = DRIVING;
-    this.guests?.enter();
-    if (!hasAsyncContext) driven.last = this;
     if (this.#timer !== undefined && this.clock.at(start) >= this.#timerTick) this.#stopTimer();   // it is about to fire for nothing
-    context.reactor = this;
-    context.scope = context.locals = context.task = null;
     let now = start;
     let polls = 0;
     let sinceRead = 0;
@@ -444,9 +458,7 @@ export class CurrentThread implements TaskScheduler {
         if (now - start >= sliceMs) break;
       }
     } finally {
-      context.comeBack(outer);
-      this.#isDriving = false;
-      if (!this.isClosed) this.#core.i32[driving] = this.#options.lane === "manual" ? DRIVE_AWAITED : 0;
+      this.endDrive(outer);
       this.polls += polls;
       this.drives++;
     }
@@ -455,7 +467,7 @@ export class CurrentThread implements TaskScheduler {
       this.sliceTimes.record(end - start);
       if (end - start > this.longestSlice) this.longestSlice = end - start;
     }
-    if (!this.isClosed) this.#rest(end);
+    if (!this.isClosed) this.rest(end);
     else this.#endOrphan();
   }
 
@@ -470,58 +482,13 @@ export class CurrentThread implements TaskScheduler {
   }
 
   /** After a drive: the rest goes to a later turn, the host's timer to the next expiry. */
-  #rest(now: number): void {
+  rest(now: number): void {
     if (this.isReady) this.#askForDrive(true);
     else if (this.clock.isPaused) {
       if (this.#lane !== "manual") this.#pausedClock.rest();
     }
     else this.#armTimer(now);
     if (this.isReady && !this.clock.isPaused) this.#armTimer(now);
-  }
-
-  /**
-   * A drive that polls new tasks before they have a slot: most jobs of a worker end in their first poll, and then never take
-   * one. `body` hands them to `pollFirst()`, and returns when `isReady` says that there is something else to do: drive then.
-   *
-   * All of them run in one scope, for entering one costs more than a small function. One that turns out to be async keeps it.
-   */
-  burst(body: (scope: Scope) => void): void {
-    if (this.#isDriving || this.isClosed) return;
-    const outer = context.leave();
-    const lent = new Scope(null, this, null);
-    const driving = (this.#arena + ARENA_DRIVING) >> 2;
-    this.#isDriving = this.#isBursting = true;
-    this.#core.i32[driving] = DRIVING;
-    this.guests?.enter();
-    if (!hasAsyncContext) driven.last = this;
-    context.reactor = this;
-    context.locals = null;
-    try {
-      runInScope(lent, () => body(lent));
-    } finally {
-      context.comeBack(outer);
-      this.#isDriving = this.#isBursting = false;
-      if (!this.isClosed) this.#core.i32[driving] = this.isScheduled || this.#options.lane === "manual" ? DRIVE_AWAITED : 0;
-      if ((lent.task as Task<unknown> | null)?.scope !== lent) lent.end();
-    }
-    if (!this.isClosed && !this.isReady) this.#rest(monotonicNow());
-  }
-
-  /** The first poll of a task, in a burst; one that has no slot yet takes none if it ends. False when it has kept the burst's scope: begin another one. */
-  pollFirst(task: Task<unknown>, lent: Scope): boolean {
-    if (task.handle < 0) {
-      this.#alive++;
-      this.spawned++;
-    }
-    this.polls++;
-    context.enter(task);
-    context.budget = COOP_BUDGET;
-    const verdict = task.runFirst(lent);
-    if (context.verdict !== UNIT_PENDING) {
-      context.verdict = UNIT_PENDING;
-      if (verdict === UNIT_PENDING) this.#calls.defer(this.#arena, task.handle);
-    }
-    return verdict !== UNIT_PENDING || task.scope !== lent;
   }
 
   /** Polls at most `limit` units. Returns how many. */
@@ -704,7 +671,7 @@ export class CurrentThread implements TaskScheduler {
     this.#stopTimer();
     this.isClosed = true;
     for (const unit of this.#units) unit?.closed?.();      // waits that belong to no task: they settle, too
-    if (this.#isDriving) macrotask(() => this.#calls.arenaFree(this.#arena));   // the drive on the stack still uses it
+    if (this.isDriving) macrotask(() => this.#calls.arenaFree(this.#arena));   // the drive on the stack still uses it
     else this.#calls.arenaFree(this.#arena);
     this.#units.length = 0;
   }

@@ -95,7 +95,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
   }
 
   /**
-   * The first poll of a task that has no slot: it takes one only when it does not end in it. See CurrentThread.burst().
+   * The first poll of a task that has no slot: it takes one only when it does not end in it. See scheduler/burst.ts.
    *
    * @param lent the scope of the burst, for a function that is not known to be async; a function that turns out to be keeps it
    */

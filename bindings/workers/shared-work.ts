@@ -5,6 +5,7 @@
 
 import { ASLEEP, ENDED, FREE } from "../../assembly/pool-layout.ts";
 import { startTimer } from "../host.ts";
+import { pollFirst } from "../scheduler/burst.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Scope } from "../task/scope.ts";
 import { callOf, type RemoteBody, type Task } from "../task/task.ts";
@@ -174,7 +175,7 @@ export class SharedWork {
       return true;
     }
     task.ofCall(callOf(fn, args));
-    return task.isAborting || this.#scheduler.pollFirst(task, lent);           // the abort has queued it
+    return task.isAborting || pollFirst(this.#scheduler, task, lent);           // the abort has queued it
   }
 
   get waitsForDefinitions(): boolean {

@@ -14,6 +14,7 @@
 import { TokiwaError } from "../errors.ts";
 import { PENDING, type Waker } from "../future.ts";
 import { builtinModule, macrotask, microtask, monotonicNow, receive } from "../host.ts";
+import { burst, pollFirst } from "../scheduler/burst.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Scope } from "../task/scope.ts";
 import { callOf, type RemoteBody, Task, type TaskResult } from "../task/task.ts";
@@ -264,7 +265,7 @@ export class WorkerSide implements RuntimeThreads {
     this.#hasWork = true;
     for (;;) {
       shared?.collect();
-      scheduler.burst(this.#startSome);
+      burst(scheduler, this.#startSome);
       this.#readClock();
       if (scheduler.isReady) scheduler.drive(Infinity, SLICE);
       else if (!this.#hasWork) break;
@@ -437,7 +438,7 @@ export class WorkerSide implements RuntimeThreads {
   /** The first poll of a job. */
   #call(id: number, generation: number, known: Known, fn: Fn, args: unknown[], lent: Scope): boolean {
     const task = this.#taskOf(known, fn, args);
-    const goesOn = this.#scheduler.pollFirst(task, lent);
+    const goesOn = pollFirst(this.#scheduler, task, lent);
     const isQuick = known.micros >= 0 && known.micros < QUICK_MICROS;
     if (++this.#timed >= TIMED_TOGETHER || !isQuick) this.#readClock();
     if (task.isFinished) this.#answer(id, generation, known, task.ending(NOBODY) as Outcome, known.micros);
