@@ -76,7 +76,7 @@ const ticks = sidesOf(
 );
 
 const cold = {};
-for (const name of withModule) {
+for (const name of all) {
   cold[name] = () => ({
     run: async () => {
       const pool = await pools[name](THREADS);
@@ -147,7 +147,7 @@ export default [
       serial: () => ({ run: () => julia(0, 800) }),
     },
   },
-  { name: "pool_cold_first_result", unit: "first result, import and start included", ops: 1, answer: 42, clock: "wall", fresh: true, turns: 7, base: "raw postMessage", sides: cold },
+  { name: "pool_cold_first_result", unit: "first result, import and start included", ops: 1, answer: 42, clock: "wall", fresh: true, turns: 7, base: "raw postMessage", skip: needsNode22, sides: cold },
   { name: "pool_idle_cpu", unit: "ms of CPU time in an idle second", kind: "value", turns: 3, base: "raw postMessage", sides: idle },
   { name: "pool_interval_ticks", unit: "ticks of an interval of 10 ms in an idle worker, in 500 ms", kind: "value", fresh: true, turns: 3, base: "raw postMessage", sides: ticks },
 ];
