@@ -1,4 +1,10 @@
 // What Thread and ThreadPool have in common: jobs of a pool, as handles of the current runtime.
+//
+// Their jobs, those of spawnBlocking(), and large arguments anywhere go by the port also where memory is shared. Measured on Node 20 and 26,
+// one worker: a job with a number, 3000 at once, takes 1.6 to 3.0 us by the port and 2.3 to 2.8 us by a record of shared memory, and one at
+// a time the two do not differ by more than the noise: records gain where several workers take them from one another, which
+// threads with a queue of their own do not. A ring of bytes for large arguments would need a form of its own: v8.serialize() and back
+// take 3.9 us for { n: 1 } and 24 us for a list of 30 objects, where structuredClone() takes 0.8 and 22.
 
 import { JoinError, OptionError } from "../errors.ts";
 import type { TaskFn } from "../future.ts";
