@@ -53,10 +53,27 @@ export function waitsAtWord(): boolean {
   return atWords.size > 0;
 }
 
-/** Incremented by workers after they have answered; a parked parent waits on it. */
+/**
+ * Two words: workers increment the first after they have answered, and a parked parent waits on it; the second is 1 while it does,
+ * for to notify nobody costs a worker more than a small job.
+ */
 export function getParentWord(): Int32Array {
-  parentWord ??= new Int32Array(new SharedArrayBuffer(4));
+  parentWord ??= new Int32Array(new SharedArrayBuffer(8));
   return parentWord;
+}
+
+/** In a worker: says that it has answered. */
+export function notifyParent(word: Int32Array): void {
+  Atomics.add(word, 0, 1);                                  // before the look; pairs with the store in park()
+  if (Atomics.load(word, 1) !== 0) Atomics.notify(word, 0);
+}
+
+/** Blocks until the first word is no longer `seen`, at most `ms`. */
+function park(seen: number, ms: number): void {
+  const word = getParentWord();
+  Atomics.store(word, 1, 1);                                // before the wait looks at the first word
+  Atomics.wait(word, 0, seen, ms);
+  Atomics.store(word, 1, 0);
 }
 
 /** Sends and receives for every pool of this thread, without the event loop. False when nothing could come back so. */
@@ -78,9 +95,9 @@ export function parkForAnswers(ms: number): void {
   pumpPools();
   if (received === before) {
     const [first] = atWords;
-    if (first === undefined) Atomics.wait(getParentWord(), 0, seen, ms);
+    if (first === undefined) park(seen, ms);
     else if (atWords.size === 1 && active.size === 0) Atomics.wait(first.words, first.cell, first.idle, Math.min(ms, LONG_NAP));
-    else if (Atomics.load(first.words, first.cell) === first.idle) Atomics.wait(getParentWord(), 0, seen, Math.min(ms, SHORT_NAP));
+    else if (Atomics.load(first.words, first.cell) === first.idle) park(seen, Math.min(ms, SHORT_NAP));
   }
   for (const wait of [...atWords]) wait.look();
   pumpPools();

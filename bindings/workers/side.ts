@@ -23,6 +23,7 @@ import { packError, type PackedError, unpackError } from "./errors-wire.ts";
 import { Incoming } from "./incoming.ts";
 import { settleTask } from "./job.ts";
 import { Outbox } from "./outbox.ts";
+import { notifyParent } from "./parking.ts";
 import { installedThreads, type RuntimeThreads } from "./seam.ts";
 import { type Fn, Known } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
@@ -161,9 +162,7 @@ export class WorkerSide implements RuntimeThreads {
   }
 
   #notifyParent(): void {
-    if (this.#parentWord === undefined) return;
-    Atomics.add(this.#parentWord, 0, 1);
-    Atomics.notify(this.#parentWord, 0);
+    if (this.#parentWord !== undefined) notifyParent(this.#parentWord);
   }
 
   // ---- from the parent

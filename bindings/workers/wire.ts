@@ -67,7 +67,7 @@ export interface StartMessage {
   /** Whether `spawn(sendable)` in there may run on another worker of the pool. */
   readonly sharesJobs: boolean;
   readonly control: Int32Array | undefined;
-  /** Incremented after each batch of answers, for a parent that parks. */
+  /** For a parent that parks, see parking.ts. */
   readonly parentWord: Int32Array | undefined;
   /** How this worker was started, so that workers of its own can be. */
   readonly origin: WorkerOrigin;
