@@ -1,6 +1,7 @@
 // The unit that is woken alone is polled next, without a way through the core (scheduler/next-slot.ts): in the same order.
 
-import { future, Notify, PENDING, Runtime, sleep, spawn, type Waker, yieldNow } from "tokiwa";
+import { future, Notify, PENDING, run, Runtime, sleep, spawn, type Waker, yieldNow } from "tokiwa";
+import { advance } from "tokiwa/testing";
 import { describe, expect, test } from "vitest";
 
 /** A task's waker, and a task that is polled whenever it is woken. */
@@ -82,6 +83,71 @@ test.each([1, 2, 61])("two that wake one another for ever let others have turns,
   };
   runtime.blockOn(main);
   expect(runtime.metrics().tasksAlive).toBe(0);
+});
+
+describe("one that was woken alone, and yields", () => {
+  test("lets timers and the main have turns", () => {
+    using runtime = new Runtime();
+    let turns = 0;
+    runtime.blockOn(function* () {
+      const bell = new Notify();
+      let isOver = false;
+      const spinner = spawn(function* () {
+        yield* bell.notified();
+        while (!isOver) {
+          turns++;
+          yield* yieldNow();
+        }
+      });
+      yield* yieldNow();
+      bell.notifyOne();
+      yield* sleep(2);
+      isOver = true;
+      yield* spinner;
+    });
+    expect(turns).toBeGreaterThan(0);
+  });
+
+  test("goes behind those that it has woken and spawned", () => {
+    using runtime = new Runtime({ lane: "manual" });
+    const trace: string[] = [];
+    const b = watched(runtime, "b", trace);
+    const bell = new Notify();
+    runtime.spawn(function* () {
+      yield* bell.notified();
+      for (let i = 0; i < 30; i++) yield* yieldNow();
+      b.waker().wake();
+      yield* yieldNow();
+      spawn(function* () { trace.push("spawned"); });
+      b.waker().wake();
+      yield* yieldNow();
+      trace.push("a");
+    });
+    runtime.drive();
+    runtime.spawn(function* () { bell.notifyOne(); });
+    runtime.drive();
+    expect(trace).toEqual(["b", "b", "spawned", "b", "a"]);
+  });
+
+  test("lets what is due on a paused clock run first", () =>
+    run(function* () {
+      const bell = new Notify();
+      const trace: string[] = [];
+      spawn(function* () {
+        yield* sleep(5);
+        trace.push("timer");
+      });
+      const one = spawn(function* () {
+        yield* bell.notified();
+        yield* yieldNow();
+        yield* advance(5);
+        trace.push("after");
+      });
+      yield* yieldNow();
+      bell.notifyOne();
+      yield* one;
+      expect(trace).toEqual(["timer", "after"]);
+    }, { startPaused: true }));
 });
 
 describe("a unit that waits to be polled next", () => {

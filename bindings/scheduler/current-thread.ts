@@ -110,6 +110,8 @@ export class CurrentThread implements TaskScheduler {
   isDriving = false;
   /** It polls tasks that have no slot yet (burst.ts). */
   isBursting = false;
+  /** The last polls took less than QUICK_MS each. */
+  #areQuick = false;
   /** The host has been asked for a drive. */
   isScheduled = false;
   /** The last tick polled nothing but guests. */
@@ -435,7 +437,7 @@ export class CurrentThread implements TaskScheduler {
     let now = start;
     let polls = 0;
     let sinceRead = 0;
-    let areQuick = false;
+    this.#areQuick = false;
     try {
       for (;;) {
         this.#calls.look(this.#arena, this.clock.at(now));
@@ -450,10 +452,10 @@ export class CurrentThread implements TaskScheduler {
         if (this.#rootsWoken === 0 && this.#calls.ready(this.#arena) === 0) break;
         if (polls >= maxPolls) break;
         sinceRead += this.#onlyGuests ? (count + 31) >> 5 : count;
-        if (areQuick && sinceRead < CLOCK_EVERY) continue;
+        if (this.#areQuick && sinceRead < CLOCK_EVERY) continue;
         const before = now;
         now = monotonicNow();
-        areQuick = now - before < sinceRead * QUICK_MS;
+        this.#areQuick = now - before < sinceRead * QUICK_MS;
         sinceRead = 0;
         if (now - start >= sliceMs) break;
       }
@@ -573,6 +575,7 @@ export class CurrentThread implements TaskScheduler {
     const next = this.#next;
     const units = this.#units;
     let polled = 0;
+    let yields = this.#areQuick && !this.clock.isPaused ? CLOCK_EVERY : 0;
     while (next.handle >= 0 && !this.isClosed) {
       const unit = units[next.handle & INDEX_MASK];
       if (polled >= limit || unit === undefined) {         // one that was released meanwhile: the core gives its slot back
@@ -591,7 +594,9 @@ export class CurrentThread implements TaskScheduler {
         if (!this.isClosed) this.#calls.unitFree(this.#arena, handle);
       } else if (context.verdict !== UNIT_PENDING) {
         context.verdict = UNIT_PENDING;
-        if (!this.isClosed) this.#calls.defer(this.#arena, handle);
+        if (this.isClosed) break;
+        if (yields > 0 && this.#rootsWoken === 0 && next.takeAgain(handle)) yields--;   // alone: nobody to go behind, and it is too early for the clock
+        else this.#calls.defer(this.#arena, handle);
       }
     }
     this.#sampleIn -= polled;

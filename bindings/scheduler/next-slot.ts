@@ -3,10 +3,11 @@
 // Two tasks that hand something to and fro wake one another when nobody else is ready: each wake would be put into the core's
 // ring and taken out of it at once, by two calls that cost as much as the poll. So while the last unit of a batch is polled, and
 // the ring is empty, the first wake is kept here; later ones go into the ring, behind it. It is the order of the ring, exactly.
+// One that was polled from here and yields while nothing else is ready comes back here, too, as often as the clock need not be read.
 //
 //   the unit here is NOTIFIED, and in no list of the core: whoever takes it out clears that, or puts it into the ring
 
-import { ARENA_CAPACITY, ARENA_HEAD, ARENA_RING, ARENA_STATES, ARENA_TAIL, COMPLETE, GENERATION_MASK, GUEST, HANDLE_TO_STATE, INDEX_MASK, NOTIFIED } from "../../assembly/layout.ts";
+import { ARENA_CAPACITY, ARENA_DEFER_COUNT, ARENA_HEAD, ARENA_RING, ARENA_STATES, ARENA_TAIL, COMPLETE, GENERATION_MASK, GUEST, HANDLE_TO_STATE, INDEX_MASK, NOTIFIED } from "../../assembly/layout.ts";
 import type { Core } from "../core.ts";
 
 export class NextSlot {
@@ -35,6 +36,11 @@ export class NextSlot {
     i32[at] = state | NOTIFIED;
     this.handle = handle;
     return true;
+  }
+
+  /** Keeps a unit that yields while nothing else is ready, nothing that it has woken either. False when the core has to see to it. */
+  takeAgain(handle: number): boolean {
+    return this.handle < 0 && this.core.i32[this.arena + (ARENA_DEFER_COUNT >> 2)] === 0 && this.take(handle);
   }
 
   /** Takes it out to be polled. */
