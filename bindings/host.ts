@@ -3,6 +3,8 @@
 // Host functions are taken once, at load: a test that installs fake timers, or a page that
 // replaces setTimeout, does not change the loop under a runtime that already lives.
 
+import { FanOut } from "./fan-out.ts";
+
 interface ProcessLike {
   versions?: Record<string, string>;
   release?: { name?: string };
@@ -167,10 +169,10 @@ export function nextFrame(fn: () => void): void {
 
 /** Calls `fn` when the event loop has run dry. Returns how to stop listening. Never called in pages. */
 export function onLoopDry(fn: () => void): () => void {
-  if (nodeProcess === undefined) return () => {};
-  nodeProcess.on("beforeExit", fn);
-  return () => nodeProcess.off("beforeExit", fn);
+  return nodeProcess === undefined ? () => {} : dryLoops.add("beforeExit", fn);
 }
+
+const dryLoops = /* @__PURE__ */ new FanOut<"beforeExit">((name, fire) => nodeProcess!.on(name, fire), (name, fire) => nodeProcess!.off(name, fire));
 
 /** Reports an error nobody asked about, as the host reports an unhandled rejection. */
 export function reportUnhandled(error: unknown): void {

@@ -40,6 +40,24 @@ describe.each(nodes)("%s", (_, node) => {
     expect(await program(node, `spawn(async () => { await sleep(100); console.log("slept"); }); spawn(function* () { yield* sleep(50); console.log("generator"); });`)).toMatchObject({ code: 0, out: "generator\nslept\n" });
   }, 30_000);
 
+  test("dozens of runs, tasks with one signal and waits for Ctrl-C are no leak of listeners to the host", async () => {
+    expect(await program(node, `
+      const { ctrlC, signal } = await import(new URL("net.js", DIST).href);
+      await Promise.all(Array.from({ length: 30 }, () => run(() => sleep(5))));
+      const controller = new AbortController();
+      const tasks = Array.from({ length: 30 }, () => taskBuilder({ signal: controller.signal }).spawn(() => sleep(60_000)));
+      const quits = Array.from({ length: 30 }, () => spawn(ctrlC()));
+      const hangUps = Array.from({ length: 30 }, () => spawn(signal("SIGHUP").recv()));
+      await sleep(5);
+      controller.abort("all");
+      process.kill(process.pid, "SIGINT");
+      process.kill(process.pid, "SIGHUP");
+      for (const task of tasks) if ((await task.result()).reason.cause !== "all") throw new Error("not aborted");
+      for (const wait of [...quits, ...hangUps]) await wait;
+      console.log(process.listenerCount("SIGINT"), process.listenerCount("beforeExit"));
+    `)).toMatchObject({ code: 0, out: "0 0\n", err: "" });
+  }, 30_000);
+
   test("a task that nothing can wake does not keep it alive", async () => {
     expect(await program(node, `spawn(future(() => PENDING)); spawn(async () => { await new Promise(() => {}); }); console.log("main");`)).toMatchObject({ code: 0, out: "main\n" });
   }, 30_000);

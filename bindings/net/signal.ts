@@ -4,6 +4,7 @@
 // anyone looks count as one. The host's listener goes when the last of ours does.
 
 import { OptionError } from "../errors.ts";
+import { FanOut } from "../fan-out.ts";
 import { type Future, Operation, PENDING, proceed, restore, type Waker } from "../future.ts";
 import { builtinModule } from "../host.ts";
 import { show } from "../options.ts";
@@ -30,10 +31,12 @@ export interface Signal extends AsyncIterable<void>, Disposable {
   close(): void;
 }
 
+const arrivals = /* @__PURE__ */ new FanOut<string>((name, fire) => processOf("signal()").on(name, fire), (name, fire) => processOf("signal()").off(name, fire));
+
 class SignalListener implements Signal {
   readonly gate = new Gate(true);
   readonly name: string;
-  readonly #process: SignalProcess;
+  readonly #unlisten: () => void;
   isClosed = false;
   #hasArrived = false;
   readonly #onSignal = (): void => {
@@ -41,11 +44,10 @@ class SignalListener implements Signal {
     this.gate.open();
   };
 
-  constructor(process: SignalProcess, name: string) {
-    this.#process = process;
+  constructor(name: string) {
     this.name = name;
     try {
-      process.on(name, this.#onSignal);
+      this.#unlisten = arrivals.add(name, () => this.#onSignal());
     } catch (cause) {                                      // SIGKILL and SIGSTOP cannot be caught
       throw new OptionError(`name must be a signal that can be caught, got ${show(name)}`, { cause });
     }
@@ -65,7 +67,7 @@ class SignalListener implements Signal {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.#process.off(this.name, this.#onSignal);
+    this.#unlisten();
     this.gate.open();
   }
 
@@ -124,21 +126,16 @@ export function signal(name: string): Signal {
   if (typeof name !== "string" || !/^SIG[A-Z0-9]+$/.test(name)) throw new OptionError(`name must be the name of a signal such as "SIGTERM", got ${show(name)}`);
   const signals = builtinModule<{ constants: { signals: Record<string, number> } }>("node:os")?.constants.signals;
   if (signals !== undefined && !(name in signals)) throw new OptionError(`name must be a signal of this host, got ${show(name)}`);
-  return new SignalListener(processOf("signal()"), name);
+  processOf("signal()");
+  return new SignalListener(name);
 }
 
 class CtrlC extends Operation<void> {
-  readonly #process: SignalProcess;
   #signal: SignalListener | undefined;
   #wait: Future<void> | undefined;
 
-  constructor(process: SignalProcess) {
-    super();
-    this.#process = process;
-  }
-
   poll(waker: Waker): void | typeof PENDING {
-    this.#signal ??= new SignalListener(this.#process, "SIGINT");
+    this.#signal ??= new SignalListener("SIGINT");
     this.#wait ??= this.#signal.recv();
     if (this.#wait.poll(waker) === PENDING) return PENDING;
     this.#signal.close();
@@ -163,5 +160,6 @@ class CtrlC extends Operation<void> {
  * const { name } = await select({ served: serve(listener), quit: ctrlC() });
  */
 export function ctrlC(): Future<void> {
-  return new CtrlC(processOf("ctrlC()"));
+  processOf("ctrlC()");
+  return new CtrlC();
 }

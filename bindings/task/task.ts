@@ -19,6 +19,7 @@
 // one and every later one, and the task settles when the function ends.
 
 import { JoinError, TokiwaError, withoutFrames } from "../errors.ts";
+import { FanOut } from "../fan-out.ts";
 import { context, describeFuture, type Future, giveBack, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker } from "../future.ts";
 import { reportUnhandled } from "../host.ts";
 import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING } from "../limits.ts";
@@ -63,6 +64,9 @@ export interface RemoteBody {
 }
 
 /** The id given out last, by whichever copy of this package: ids are compared. */
+/** What `taskBuilder({ signal })` listens with. */
+const aborts = /* @__PURE__ */ new FanOut<AbortSignal>((signal, fire) => signal.addEventListener("abort", fire), (signal, fire) => signal.removeEventListener("abort", fire));
+
 const ids: { last: number } = /* @__PURE__ */ shared("ids", () => ({ last: 0 }));
 
 export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> {
@@ -573,8 +577,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
       const abort = (): void => this.abort(signal.reason);
       if (signal.aborted) this.flags |= ABORTING;
       else {
-        signal.addEventListener("abort", abort, { once: true });
-        extra.unlisten = () => signal.removeEventListener("abort", abort);
+        extra.unlisten = aborts.add(signal, abort);
       }
       if (signal.aborted) extra.reason = signal.reason;
     }
