@@ -200,6 +200,8 @@ export function start(fn: u32, arg: u32, flags: u32): i32 {
 }
 
 /** The handle of a task, also from inside its last poll. */
+// @ts-ignore: decorator
+@inline
 function plain(task: i32): i32 {
   return task < 0 ? ~task : task;
 }
@@ -211,9 +213,10 @@ function isElsewhere(task: i32): bool {
 
 export function tk_wake(task: i32): i32 {
   if (arena == 0) return ECLOSED;
-  if (isElsewhere(plain(task))) return hostWakeElsewhere(plain(task));
-  if (!notify(arena, plain(task))) return 0;
-  push(arena, indexOf(plain(task)));
+  const handle = plain(task);
+  if (isElsewhere(handle)) return hostWakeElsewhere(handle);
+  if (!notify(arena, handle)) return 0;
+  push(arena, indexOf(handle));
   if (load<u32>(arena, ARENA_DRIVING) == 0) hostSchedule();
   return 1;
 }
@@ -254,8 +257,9 @@ export function tk_detach(task: i32): void {
 }
 
 export function tk_is_live(task: i32): i32 {
-  if (arena != 0 && isElsewhere(plain(task))) return hostIsLiveElsewhere(plain(task));
-  return arena != 0 && isLive(arena, plain(task)) ? 1 : 0;
+  if (arena == 0) return 0;
+  const handle = plain(task);
+  return isElsewhere(handle) ? hostIsLiveElsewhere(handle) : <i32>isLive(arena, handle);
 }
 
 /** Spends one unit of the budget of this poll. @returns 0: it is spent, return YIELD */
