@@ -145,4 +145,55 @@ describe.each(transports)("jobs in one burst (%s)", (transport) => {
     );
     expect(await Promise.all(handles)).toEqual(Array.from({ length: 30 }, (_, n) => n));
   });
+
+  test("an await outside of tasks ends as a promise does: twice, chained, failed, and after the job has ended", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    await runtime.spawn(echo, 0);
+    const fails = send((): number => {
+      throw new RangeError("no");
+    });
+    const good = runtime.spawn(echo, 1) as PromiseLike<number> & { catch: Promise<number>["catch"]; finally: Promise<number>["finally"] };
+    const bad = runtime.spawn(fails);
+    const order: string[] = [];
+    const chained = good.then((n) => {
+      order.push("first");
+      void Promise.resolve().then(() => order.push("after it"));
+      return n + 1;
+    });
+    const again = good.then((n) => {
+      order.push("second");
+      return Promise.resolve(n + 2);
+    });
+    const kept = good.catch(() => -1);
+    const last = good.finally(() => void order.push("finally"));
+    const thrown = good.then(() => {
+      throw new TypeError("mine");
+    });
+    expect(order).toEqual([]);                              // never on the caller's stack
+    expect(await Promise.all([chained, again, kept, last, good, good])).toEqual([2, 3, 1, 1, 1, 1]);
+    await expect(thrown).rejects.toThrow("mine");
+    expect(order.slice(0, 2)).toEqual(["first", "second"]);
+    expect(order).toContain("after it");
+    expect(order).toContain("finally");
+    expect(await bad.catch((error) => (error as Error).name)).toBe("RangeError");
+    expect(await bad.then(null, () => "again")).toBe("again");
+    await expect(bad).rejects.toThrow("no");
+    expect(await good).toBe(1);
+  });
+
+  test("an abort reaches a worker whose task waits for nothing but its own thread", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const waits = send(function* (n: number): Generator<Suspend, unknown, unknown> {
+      const [tx, rx] = tokiwa.oneshot<number>();
+      yield* rx;
+      return [n, tx];
+    });
+    for (let n = 0; n < 20; n++) {
+      await runtime.spawn(echo, n);                         // it has just worked, and naps while it waits for more
+      const waiting = runtime.spawn(waits, n);
+      await sleep(n % 3);
+      waiting.abort();
+      expect(await waiting.result()).toMatchObject({ status: "cancelled" });
+    }
+  });
 });

@@ -5,6 +5,10 @@
 //   url      tokiwa-worker.js beside this file: what a strict Content-Security-Policy allows
 //   source   the worker as text (a Blob in pages): needs no file, so it works in bundles and behind missing headers
 //
+// What a first result takes is reading modules: of 125 ms of CPU time on Node 26, 50 for the package in two threads. One file
+// for all entries takes 14 ms less, but no bundler could leave any of it out; without names and spaces, or without the worker's text, it
+// takes as long.
+//
 // A death is an `exit` in Node. Pages say nothing when a worker calls close(), so the worker holds a Web Lock
 // while it lives, and the parent waits for that.
 
