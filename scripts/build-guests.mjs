@@ -100,9 +100,9 @@ async function rustOnPthreads(to, env, flags) {
   await must(findRustc(), [...threads, "--crate-name", "tokiwa", "--crate-type", "rlib", "-D", "warnings", at("bindings/rust/src/lib.rs"), "-C", "metadata=tokiwa-pthreads", "-o", `${folder}/libtokiwa_pthreads.rlib`], { env });
   const archive = `${folder}/libloops.a`;
   await must(findRustc(), [...threads, "-C", "lto=fat", "--crate-name", "loops", "--crate-type", "staticlib", "--extern", `tokiwa=${folder}/libtokiwa_pthreads.rlib`, at("test/guests/rust/loops.rs"), "-o", archive], { env });
-  const { output } = await run("ar", ["t", archive], { quiet: true });
-  await must("ar", ["d", archive, ...output.split("\n").filter((name) => name.startsWith("compiler_builtins"))]);
-  await must("ranlib", [archive]);
+  const emar = findEmcc().replace(/emcc$/, "emar");
+  const { output } = await run(emar, ["t", archive], { quiet: true });
+  await must(emar, ["d", archive, ...output.split("\n").filter((name) => name.startsWith("compiler_builtins"))]);
   await must(findEmcc(), ["-O2", at("test/guests/rust/loops.c"), archive, ...TOKIWA_C, ...PTHREAD, "--no-entry", "-o", `${to}/guest-rust-pthread.js`], { env: EMCC_ENV });
   return ["guest-rust-pthread.js", "guest-rust-pthread.wasm", "guest-rust-pthread.worker.js"];
 }

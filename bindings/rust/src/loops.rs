@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! rustc --cfg tokiwa_pthreads --crate-type staticlib -C lto=fat -C panic=abort -C target-feature=+atomics,+bulk-memory,+mutable-globals ...
-//! ar t libapp.a | grep compiler_builtins | xargs ar d libapp.a      # emcc has its own
+//! emar t libapp.a | grep compiler_builtins | xargs emar d libapp.a      # emcc has its own
 //! emcc -pthread app.c libapp.a $(npx tokiwa emscripten --cflags --ldflags --pthread)
 //! ```
 //!
