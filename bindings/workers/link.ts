@@ -312,7 +312,7 @@ export class Link implements JobPlace {
     const { shared } = this.#pool;
     switch (message?.k) {
       case "ready":
-        if (!message.holdsLock) this.#lock = undefined;
+        if (message.holdsLock === false) this.#lock = undefined;
         if (!this.isReady) this.#ready();
         return;
       case "answers":
