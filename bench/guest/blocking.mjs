@@ -1,8 +1,9 @@
 // Blocking code under JSPI: what a tk_yield() costs beside a bare suspending import that the host resolves at once.
+import { evaluateIn } from "../lib/host.mjs";
 import { guestOf } from "./guests.mjs";
 
 const LOOPS = 20_000;
-const noJspi = () => (typeof WebAssembly.Suspending === "function" ? undefined : "this Node has no JSPI: --node .nodes/26/node_modules/.bin/node");
+const noJspi = ({ node }) => (evaluateIn(node, "typeof WebAssembly.Suspending") === "function" ? undefined : "this Node has no JSPI: --node .nodes/26/node_modules/.bin/node");
 
 /** (module (import "e" "f" (func)) (func (export "g") (param i32) (loop (call 0) ... br_if))) */
 const LOOP = [0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 2, 96, 0, 0, 96, 1, 127, 0, 2, 7, 1, 1, 101, 1, 102, 0, 0, 3, 2, 1, 1, 7, 5, 1, 1, 103, 0, 1, 10, 18, 1, 16, 0, 3, 64, 16, 0, 32, 0, 65, 1, 107, 34, 0, 13, 0, 11, 11];

@@ -1,8 +1,8 @@
 // The pools that are compared, alike: start(threads) gives { exec(name, args, transfer), close() }. Not a case.
 //
 // Each is used as its manual says: a module with functions, found by name. The numbers and the answers are the same.
-import { execFileSync } from "node:child_process";
 import { Worker } from "node:worker_threads";
+import { evaluateIn } from "../lib/host.mjs";
 
 const at = (path) => new URL(path, import.meta.url);
 const WORK = at("./workers/tokiwa.mjs");
@@ -114,5 +114,5 @@ export const pools = {
 
 /** For `skip` of a case. */
 export const needsNode22 = {
-  multithreading: ({ node }) => (Number(execFileSync(node, ["-p", "process.versions.node.split('.')[0]"], { encoding: "utf8" })) >= 22 ? undefined : "it needs Promise.withResolvers, which Node 22 has"),
+  multithreading: ({ node }) => (Number.parseInt(evaluateIn(node, "process.versions.node"), 10) >= 22 ? undefined : "it needs Promise.withResolvers, which Node 22 has"),
 };
