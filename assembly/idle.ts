@@ -4,6 +4,8 @@
 //   RUNNING_JOBS  has work, or serves its event loop
 //   SEARCHING     looks into the others' queues, or was just woken to do so
 //   ASLEEP        looks again only when it is woken
+//   ASLEEP_WITH_TASKS  so too, but tasks of its own wait for timers or promises, and one of them may hold its event loop
+//                 when the wake comes: it is woken when nobody else sleeps
 //
 // Tokio's rules: whoever queues work wakes one sleeper, unless somebody is searching; at most half of the workers search; the last
 // searcher that finds work wakes another one; the last one to fall asleep looks into every queue once more.
@@ -11,10 +13,13 @@
 // Tokio keeps two counts in one word. Here they are counted from the words of the workers, because a worker may be killed at
 // any instruction, and a count that it left wrong would never be put right: with one searcher too many nobody is woken again.
 //
+// A worker that was woken and is held by a task searches in name only, so the owner of the pool looks once more after a moment, and
+// wakes another one when work still waits: see wakeAnother().
+//
 // No wake is lost: a thread that queues work makes it visible, then looks for a searcher; a searcher says that it has stopped, then
 // looks for work. Both orders are sequentially consistent, so at least one of them sees the other.
 
-import { ABSENT, ASLEEP, RUNNING_JOBS, SEARCHING } from "./pool-layout";
+import { ABSENT, ASLEEP, ASLEEP_WITH_TASKS, RUNNING_JOBS, SEARCHING } from "./pool-layout";
 import { NIL } from "./layout";
 import { injectorPtr, mailboxPtr, statePtr, threadCount, threadPtr } from "./pool-map";
 import { sizeOf } from "./deque";
@@ -30,16 +35,28 @@ function countSearching(): u32 {
 /** Wakes this thread if it sleeps. Any thread. @returns whether this call did */
 export function rouse(thread: u32, into: u32): bool {
   const state = statePtr(thread);
-  if (loadWord(state) != ASLEEP || !replaceWord(state, ASLEEP, into)) return false;
+  const seen = loadWord(state);
+  if (seen < <u32>ASLEEP || !replaceWord(state, seen, into)) return false;     // whoever falls asleep anew has looked since
   notifyAll(state);
   return true;
 }
 
-/** Work was queued: wakes a sleeper, unless one searches already. @returns its number, or NIL */
-export function wakeOne(): u32 {
-  if (countSearching() > 0) return NIL;
+function wakeAny(): u32 {
+  for (let t: u32 = 1; t < threadCount(); t++) if (loadWord(statePtr(t)) == ASLEEP && rouse(t, SEARCHING)) return t;
   for (let t: u32 = 1; t < threadCount(); t++) if (rouse(t, SEARCHING)) return t;
   return NIL;
+}
+
+/** Work was queued: wakes a sleeper, unless one searches already. @returns its number, or NIL */
+export function wakeOne(): u32 {
+  return countSearching() > 0 ? NIL : wakeAny();
+}
+
+/** Work may have waited for a moment: if so, wakes a sleeper although somebody searches. @returns its number, 0 if nobody sleeps, NIL if nothing waits */
+export function wakeAnother(): u32 {
+  if (!hasWork()) return NIL;
+  const woken = wakeAny();
+  return woken == NIL ? 0 : woken;
 }
 
 /** @returns false when enough others search */
@@ -64,18 +81,19 @@ function hasWork(): bool {
   return false;
 }
 
-/** The thread will sleep. @returns false when there is something to do; it is awake then */
-export function fallAsleep(me: u32): bool {
+/** The thread will sleep, as `how` says. @returns false when there is something to do; it is awake then */
+export function fallAsleep(me: u32, how: u32): bool {
   const state = statePtr(me);
-  storeWord(state, ASLEEP);                                 // before the looks; pairs with the loads in wakeOne() and rouse()
+  storeWord(state, how);                                    // before the looks; pairs with the loads in wakeOne() and rouse()
   if (lengthOf(mailboxPtr(me)) == 0 && (me == 0 || lengthOf(injectorPtr()) == 0) && (me == 0 || countSearching() > 0 || !hasWork())) return true;
-  replaceWord(state, ASLEEP, RUNNING_JOBS);                 // or it was woken meanwhile, and searches
+  replaceWord(state, how, RUNNING_JOBS);                    // or it was woken meanwhile, and searches
   return false;
 }
 
 /** Awake, whoever woke it. */
 export function wakeUp(me: u32): void {
-  replaceWord(statePtr(me), ASLEEP, RUNNING_JOBS);
+  const state = statePtr(me);
+  if (!replaceWord(state, ASLEEP, RUNNING_JOBS)) replaceWord(state, ASLEEP_WITH_TASKS, RUNNING_JOBS);
 }
 
 export function setState(thread: u32, state: u32): void {

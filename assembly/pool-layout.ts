@@ -29,6 +29,7 @@ export const ABSENT = 0; //            not started, or dead
 export const RUNNING_JOBS = 1;
 export const SEARCHING = 2; //         looks for work, or was woken to do so
 export const ASLEEP = 3; //            will look again only when it is woken
+export const ASLEEP_WITH_TASKS = 4; // so too, but a task of its own may hold it just then
 
 // ---- ring: producers and consumers have a lock each
 export const RING_PUSH_LOCK = 0; //    u32, 0 or the number of a thread + 1

@@ -83,6 +83,11 @@ export function wakeOne(): i32 {
   return idle.wakeOne();
 }
 
+/** Some time after that: wakes another one if work still waits. @returns its number, 0 if nobody sleeps, -1 if nothing waits */
+export function wakeAnother(): i32 {
+  return idle.wakeAnother();
+}
+
 // ---- starting
 
 /** A job to start: its record, which is STARTED by this thread from then on. @returns -1 when there is none */
@@ -90,18 +95,23 @@ export function next(): i32 {
   while (true) {
     const record = find();
     if (record == NIL) return NIL;
-    if (start(record)) {
-      idle.stopSearching(me);
-      return record;
-    }
+    if (start(record)) return record;
   }
 }
 
 /** Starts the job of a record whose number this thread has. @returns whether it may run here: it was not cancelled, nor started by another */
 export function start(record: u32): u32 {
-  if (replaceWord(recordPtr(record) + RECORD_STATE, QUEUED, STARTED | (me << STATE_SHIFT))) return 1;
+  if (replaceWord(recordPtr(record) + RECORD_STATE, QUEUED, STARTED | (me << STATE_SHIFT))) {
+    idle.stopSearching(me);
+    return 1;
+  }
   if (replaceWord(recordPtr(record) + RECORD_STATE, CANCELLED_UNSTARTED, FREE)) sendBack(record);
   return 0;
+}
+
+/** This thread has something else to do than jobs of records, and does not look for those meanwhile. */
+export function stopSearching(): void {
+  idle.stopSearching(me);
 }
 
 /** This thread cannot run it yet, and keeps its number until it can. */
@@ -174,9 +184,9 @@ export function collect(): u32 {
 
 // ---- sleeping
 
-/** The thread is about to sleep on its state word. @returns false when there is something to do */
-export function fallAsleep(): u32 {
-  return <u32>idle.fallAsleep(me);
+/** The thread is about to sleep on its state word, which is ASLEEP or ASLEEP_WITH_TASKS then. @returns false when there is something to do */
+export function fallAsleep(how: u32): u32 {
+  return <u32>idle.fallAsleep(me, how);
 }
 
 /** Blocks until it is woken, at most `ms`. @returns whether the time ran out; it is asleep still then */
@@ -191,7 +201,7 @@ export function wakeUp(): void {
 /** Workers that have nothing to do. */
 export function sleepers(): u32 {
   let count: u32 = 0;
-  for (let t: u32 = 1; t < threadCount(); t++) if (loadWord(threadPtr(t)) == ASLEEP) count++;
+  for (let t: u32 = 1; t < threadCount(); t++) if (loadWord(threadPtr(t)) >= <u32>ASLEEP) count++;
   return count;
 }
 

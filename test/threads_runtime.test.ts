@@ -32,6 +32,37 @@ const busy = send((ms: number) => {
   return ms;
 });
 
+/**
+ * Waits on timers until its second cell is set, and then holds its worker until the third one is, or for 15 s. It says in
+ * its fourth cell in which worker it is.
+ */
+const hold = send(async (cells: Int32Array) => {
+  const here = globalThis as { number?: number };
+  cells[3] = here.number ??= 1 + Math.floor(Math.random() * 1e9);
+  Atomics.store(cells, 0, 1);
+  while (Atomics.load(cells, 1) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  Atomics.store(cells, 0, 2);
+  const end = performance.now() + 15_000;
+  while (Atomics.load(cells, 2) === 0) if (performance.now() > end) return false;
+  return true;
+});
+
+/** A hold() in each of the two workers of a runtime. */
+async function holds(runtime: Runtime): Promise<{ cells: Int32Array; held: PromiseLike<boolean> }[]> {
+  do await Promise.all([runtime.spawn(busy, 20), runtime.spawn(busy, 20)]);
+  while (runtime.metrics().workers.filter(({ isReady }) => isReady).length < 2);
+  const byWorker = new Map<number, { cells: Int32Array; held: PromiseLike<boolean> }>();
+  while (byWorker.size < 2) {
+    const cells = new Int32Array(new SharedArrayBuffer(16));
+    const held = runtime.spawn(hold, cells);
+    while (Atomics.load(cells, 0) === 0) await sleep(1);
+    if (!byWorker.has(cells[3]!)) byWorker.set(cells[3]!, { cells, held });
+    else cells.fill(1);
+    await runtime.spawn(busy, 1);
+  }
+  return [...byWorker.values()];
+}
+
 describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
   test("32 tasks that sleep report more than one thread", async () => {
     const runtime = multi({ workerThreads: 4, transport });
@@ -55,6 +86,22 @@ describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
     const start = performance.now();
     const ends = await Promise.all([1500, 1, 1, 1, 1, 1, 1, 1].map((ms) => runtime.spawn(busy, ms).then(() => performance.now() - start)));
     expect(Math.max(...ends.slice(1))).toBeLessThan(1000);
+  });
+
+  test("a job does not wait for a worker whose own task holds it while another one is idle", async () => {
+    for (const which of [0, 1]) {
+      const runtime = multi({ workerThreads: 2, transport });
+      const both = await holds(runtime);
+      const [{ cells, held }, other] = [both[which]!, both[1 - which]!];
+      other.cells.fill(1);
+      await other.held;
+      Atomics.store(cells, 1, 1);
+      while (Atomics.load(cells, 0) < 2) await sleep(1);
+      await sleep(30);                                     // the other one is asleep by now
+      for (let i = 0; i < 3; i++) expect(await runtime.spawn(busy, 1)).toBe(1);
+      Atomics.store(cells, 2, 1);
+      expect(await held, "the jobs came while it held its worker").toBe(true);
+    }
   });
 
   test("jobs of every length, some taken back again and again, are neither lost nor mixed up", async () => {
@@ -211,6 +258,18 @@ describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
     await runtime.shutdown({ timeout: 50 });
     expect(await handle.result()).toMatchObject({ status: "cancelled", reason: { code: "TOKIWA_SHUT_DOWN" } });
   });
+});
+
+test("a job is not left to a worker that was woken and is held, when the other one has tasks, too", async () => {
+  for (const which of [0, 1]) {
+    const runtime = multi({ workerThreads: 2, transport: "shared" });
+    const { cells, held } = (await holds(runtime))[which]!;
+    Atomics.store(cells, 1, 1);
+    while (Atomics.load(cells, 0) < 2) await sleep(1);
+    for (let i = 0; i < 3; i++) expect(await runtime.spawn(busy, 1)).toBe(1);
+    Atomics.store(cells, 2, 1);
+    expect(await held, "the jobs came while it held its worker").toBe(true);
+  }
 });
 
 describe("sending", () => {

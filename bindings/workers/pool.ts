@@ -309,7 +309,10 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     return -1;
   }
 
-  /** The ready worker with the least to do, if one has room; of equals the one that has done least, so that a new one is not left out. */
+  /**
+   * The ready worker with the least to do, if one has room; of equals the one whose own tasks are least likely to hold it, and then the one
+   * that has done least, so that a new one is not left out.
+   */
   #freest(): Link | undefined {
     const next = this.#queue[this.#queueHead] as Job;
     let best: Link | undefined;
@@ -320,7 +323,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
       if (!link.isReady || link.isDead || link.isRecalling) continue;
       const occupancy = link.occupancy + (this.shared?.isBusy(link.thread) === true ? 0.5 : 0);
       if (occupancy >= window || link.inFlight.size >= fair) continue;
-      if (best === undefined || occupancy < least || (occupancy === least && link.done < best.done)) {
+      if (best === undefined || occupancy < least || (occupancy === least && (link.inFlight.size < best.inFlight.size || (link.inFlight.size === best.inFlight.size && link.done < best.done)))) {
         least = occupancy;
         best = link;
       }

@@ -20,13 +20,15 @@ interface PoolCalls {
   inject(count: number): number;
   push(record: number): number;
   wakeOne(): number;
+  wakeAnother(): number;
   next(): number;
   start(record: number): number;
+  stopSearching(): void;
   putBack(record: number): void;
   cancel(record: number): number;
   post(owner: number, count: number): number;
   collect(): number;
-  fallAsleep(): number;
+  fallAsleep(how: number): number;
   sleep(ms: number): number;
   wakeUp(): void;
   rouse(thread: number): number;

@@ -8,7 +8,7 @@
 
 import { ASLEEP, ENDED, FREE, RUNNING_JOBS, SCRATCH_CAPACITY } from "../../assembly/pool-layout.ts";
 import type { JoinError } from "../errors.ts";
-import { macrotask, startTimer } from "../host.ts";
+import { macrotask, startTimer, unrefTimer } from "../host.ts";
 import type { JobPlace, PlacedJob } from "./job.ts";
 import { type PackedError, packError } from "./errors-wire.ts";
 import { readOne } from "./inline.ts";
@@ -28,6 +28,11 @@ export interface SharedJobsOwner {
   /** Dispatches again after a moment. */
   lookAgain(ms: number): void;
 }
+
+/** Whoever was woken has looked for work after so long, in ms, unless something holds it. */
+const HEARD_TIME = 2;
+/** As that, while everyone has work, or seems to search. */
+const BUSY_TIME = 10;
 
 export class SharedJobs implements JobPlace {
   readonly state: ShareState;
@@ -111,14 +116,34 @@ export class SharedJobs implements JobPlace {
   }
 
   wakeOne(): void {
-    const woken = this.share.calls.wakeOne();
-    if (woken > 0 && !canDoze) this.#pool.tell(woken, { k: "wake" });
+    this.#woke(this.share.calls.wakeOne());
+    this.#makeSure(HEARD_TIME);
   }
+
+  #woke(thread: number): void {
+    if (thread > 0 && !canDoze) this.#pool.tell(thread, { k: "wake" });
+  }
+
+  /** Looks after a moment whether somebody has taken what was queued: a task of its own may hold the worker that was woken, or seems to search. */
+  #makeSure(ms: number): void {
+    if (this.#makesSure) return;
+    this.#makesSure = true;
+    unrefTimer(startTimer(this.#wakeAnother, ms));
+  }
+
+  #makesSure = false;
+  readonly #wakeAnother = (): void => {
+    this.#makesSure = false;
+    if (this.size === 0) return;
+    const woken = this.share.calls.wakeAnother();
+    this.#woke(woken);
+    if (woken >= 0) this.#makeSure(woken > 0 ? HEARD_TIME : BUSY_TIME);
+  };
 
   /** Sees to it that this thread learns when something comes back. What has come already waits for a turn of the event loop: await comes first. */
   listen(): void {
     if (this.size === 0 || this.#looksSoon) return;
-    if (this.share.calls.fallAsleep() === 1) {
+    if (this.share.calls.fallAsleep(ASLEEP) === 1) {
       this.#doze.begin(ASLEEP);
       return;
     }

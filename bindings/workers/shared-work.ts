@@ -3,7 +3,7 @@
 // A job it has spawned and takes itself is an ordinary task again, with its own function and no way through a clone. One that
 // another worker has taken comes back by the mailbox, or by a message when its outcome does not fit into the record.
 
-import { ASLEEP, ENDED, FREE } from "../../assembly/pool-layout.ts";
+import { ASLEEP, ASLEEP_WITH_TASKS, ENDED, FREE } from "../../assembly/pool-layout.ts";
 import { startTimer } from "../host.ts";
 import { pollFirst } from "../scheduler/burst.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
@@ -287,16 +287,18 @@ export class SharedWork {
   /**
    * Sleeps, unless there is something to do.
    *
+   * @param hasTasks tasks of its own wait for the host, and may hold it when it is woken
    * @param lingers look again in a turn of the event loop, whoever wakes it
    * @param napMs block for so long at most
    * @param mayNap asked when whoever sends a message would wake it
    */
-  sleep(lingers: boolean, napMs: number, mayNap: () => boolean): typeof ASLEEP_NOW | typeof AWAKE | typeof WOKEN {
+  sleep(hasTasks: boolean, lingers: boolean, napMs: number, mayNap: () => boolean): typeof ASLEEP_NOW | typeof AWAKE | typeof WOKEN {
     const { calls } = this.share;
     if (lingers && napMs === 0) return AWAKE;
-    if (calls.fallAsleep() === 0) return napMs > 0 ? WOKEN : AWAKE;
+    const how = hasTasks ? ASLEEP_WITH_TASKS : ASLEEP;
+    if (calls.fallAsleep(how) === 0) return napMs > 0 ? WOKEN : AWAKE;
     if (napMs > 0) return mayNap() && calls.sleep(napMs) === 0 ? WOKEN : AWAKE;
-    this.#doze.begin(ASLEEP);
+    this.#doze.begin(how);
     if (!canDoze && !this.#isLooking) {
       this.#isLooking = true;
       startTimer(() => {

@@ -266,8 +266,10 @@ export class WorkerSide implements RuntimeThreads {
       shared?.collect();
       burst(scheduler, this.#startSome);
       this.#readClock();
-      if (scheduler.isReady) scheduler.drive(Infinity, SLICE);
-      else if (!this.#hasWork) break;
+      if (scheduler.isReady) {
+        shared?.share.calls.stopSearching();
+        scheduler.drive(Infinity, SLICE);
+      } else if (!this.#hasWork) break;
       this.#now = monotonicNow();
       if (this.#now - this.#sliceStart >= SLICE) {
         this.#schedulePumpLater();
@@ -287,8 +289,9 @@ export class WorkerSide implements RuntimeThreads {
   #rest(mayBlock: boolean): boolean {
     const shared = this.#shared;
     if (shared === undefined) return false;
-    const lingers = this.#scheduler.hostPending === 0 && !shared.waitsForDefinitions && this.#now - this.#lastWork < LINGER && this.#scheduler.nextTick === Infinity;
-    const rested = shared.sleep(lingers, mayBlock && lingers ? NAP : 0, this.#hasNoMail);
+    const hasTasks = this.#scheduler.hostPending > 0 || this.#scheduler.nextTick !== Infinity;
+    const lingers = !hasTasks && !shared.waitsForDefinitions && this.#now - this.#lastWork < LINGER;
+    const rested = shared.sleep(hasTasks, lingers, mayBlock && lingers ? NAP : 0, this.#hasNoMail);
     if (rested === AWAKE) this.#schedulePumpLater();
     return rested === WOKEN;
   }
@@ -343,6 +346,7 @@ export class WorkerSide implements RuntimeThreads {
     if (incoming.length === 0 || (this.#isSerial && this.#running > 0) || !this.#claim()) return undefined;
     incoming.next();
     this.#started++;
+    this.#shared?.share.calls.stopSearching();
     const { id, args } = incoming;
     const known = this.#knownOf(incoming.definition);
     if (this.#aborted.size > 0) {
@@ -538,6 +542,7 @@ export class WorkerSide implements RuntimeThreads {
     if (nested === undefined) return undefined;
     this.#timeCallsOf(undefined);
     if (nested.task.isFinished) return true;
+    this.#shared?.share.calls.stopSearching();
     this.#startHere(nested);
     return false;
   }

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import {
-  FREE, POOL_INJECTOR, POOL_THREADS, QUEUED, RECORD_STATE, STARTED, STATE_MASK, THREAD_BYTES, THREAD_DEQUE, THREAD_MAILBOX,
+  ASLEEP, ASLEEP_WITH_TASKS, FREE, POOL_INJECTOR, POOL_THREADS, QUEUED, RECORD_STATE, STARTED, STATE_MASK, THREAD_BYTES, THREAD_DEQUE, THREAD_MAILBOX,
   THREAD_SCRATCH, THREAD_STATE,
 } from "../../assembly/pool-layout.ts";
 import { hasJspi } from "../support/lanes.ts";
@@ -120,7 +120,7 @@ const work = (jobs: number) => (world: World): Thread => async ({ next, fallAsle
   while (world.started.length < jobs) {
     const record = await next!();
     if (record >= 0) world.started.push(record);
-    else if ((await fallAsleep!()) === 1) {
+    else if ((await fallAsleep!(ASLEEP)) === 1) {
       if ((await sleep!(1)) === 1 && world.started.length < jobs) throw new Error("the wake was lost");
       await wakeUp!();
     }
@@ -233,6 +233,35 @@ const cases: [string, Program, number?][] = [
     1,
   ],
   [
+    "a worker that is woken, and held by a task of its own: the owner looks again, and wakes another one",
+    pool(
+      {
+        owner0: (world) => async (calls) => {
+          world.fill(0);
+          await withScratch(world, calls, 0, [0], "inject");
+          await calls["wakeOne"]!();
+          for (let looks = 0; (await calls["wakeAnother"]!()) >= 0; looks++) {
+            if (looks > 20) throw new Error("nobody takes the job");
+            if ((await calls["fallAsleep"]!(ASLEEP)) === 1) await calls["sleep"]!(1);
+            await calls["wakeUp"]!();
+          }
+        },
+        worker1: () => async ({ next, fallAsleep }) => ((await next!()) < 0 ? fallAsleep!(ASLEEP_WITH_TASKS) : "it has the job"),
+        worker2: (world) => async ({ next, fallAsleep, sleep, wakeUp }) => {
+          while ((world.stateOf(0) & STATE_MASK) !== STARTED) {
+            const record = await next!();
+            if (record >= 0) world.started.push(record);
+            else if ((await fallAsleep!(ASLEEP)) === 1) {
+              for (let naps = 0; (await sleep!(1)) === 1 && (world.stateOf(0) & STATE_MASK) !== STARTED; naps++) if (naps > 20) throw new Error("the wake was lost");
+              await wakeUp!();
+            }
+          }
+        },
+      },
+      { jobs: [0], check: ({ stateOf }) => ((stateOf(0) & STATE_MASK) === STARTED ? undefined : "nobody started it") },
+    ),
+  ],
+  [
     "records that come back while their owner falls asleep",
     pool(
       {
@@ -240,7 +269,7 @@ const cases: [string, Program, number?][] = [
           let got = 0;
           while (got < 3) {
             got += await collect!();
-            if (got === 3 || (await fallAsleep!()) === 0) continue;
+            if (got === 3 || (await fallAsleep!(ASLEEP)) === 0) continue;
             if ((await sleep!(1)) === 1 && got < 3) throw new Error("the wake was lost");
             await wakeUp!();
           }
