@@ -168,7 +168,8 @@ export default {
 
   "lines over a Unix socket": async () => {
     if (!hasSockets) return;
-    const path = `/tmp/tokiwa-hosts-${globalThis.process.pid}.sock`;
+    const { tmpdir } = await import("node:os");
+    const path = `${tmpdir()}/tokiwa-hosts-${globalThis.process.pid}.sock`;
     await run(async () => {
       const listener = await UnixListener.bind({ path });
       const server = spawn(async () => {
