@@ -1,28 +1,19 @@
 // C++20 coroutines that go from pthread to pthread (B5): one source, built by em++ with and without -pthread.
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { Runtime } from "tokiwa";
-import { loadLoops, until, type Calls, type LoadedThreads } from "./guests/load.ts";
+import { loadLoops, startLoop, until, type Calls } from "./guests/load.ts";
 
-vi.setConfig({ testTimeout: 30_000 });                        // threads start slowly on a busy machine
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });   // threads start slowly on a busy machine
 
 const builds = { "one thread": "guest-cpp-threads.mjs", "pthreads": "guest-cpp-pthread.js" } as const;
 
 describe.each(Object.entries(builds))("coroutines of one source, %s", (build, file) => {
-  let runtime: Runtime;
-  let made: LoadedThreads;
   let call: Calls;
   let loop: number;
   beforeEach(async () => {
-    runtime = new Runtime({ unhandledFailure: "ignore" });
-    made = await loadLoops(runtime, file);
-    ({ call } = made);
-    loop = call.loop_new!();
-    call.loop_start!(loop, 3);
-    await until(() => call.loop_runners!(loop) === (build === "pthreads" ? 3 : 1));
-  });
-  afterEach(async () => {
-    await runtime.shutdown();
-    made.end();
+    const made = await startLoop(file);
+    ({ call, loop } = made);
+    return made.end;
   });
 
   const ended = async (): Promise<number> => {
@@ -61,7 +52,7 @@ describe.each(Object.entries(builds))("coroutines of one source, %s", (build, fi
 
 test("a loop that is freed destroys the coroutines it has", async () => {
   await using runtime = new Runtime();
-  const { call, end } = await loadLoops(runtime, builds.pthreads);
+  const { call, end } = await loadLoops(builds.pthreads, runtime);
   const loop = call.loop_new!();
   call.loop_start!(loop, 2);
   call.start_yielders!(loop, 50);
@@ -69,5 +60,5 @@ test("a loop that is freed destroys the coroutines it has", async () => {
   call.loop_stop!(loop);
   await until(() => call.loop_runners!(loop) === 0);
   expect([call.loop_free!(loop), call.guards_get!()]).toEqual([1, 0]);
-  end();
+  await end();
 });

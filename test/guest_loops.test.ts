@@ -1,39 +1,29 @@
 // Loops that several threads of a guest run (B5): one C source, built by emcc with and without -pthread.
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Runtime } from "tokiwa";
 import type { Guest } from "tokiwa/guest";
 import { send, Thread } from "tokiwa/threads";
-import { loadLoops, until, type Calls, type LoadedThreads } from "./guests/load.ts";
+import { loadLoops, startLoop, until, type Calls } from "./guests/load.ts";
 import { hasJspi } from "./support/lanes.ts";
 
 const EINVAL = -1, ESTALE = -3, EWOULDBLOCK = -4, ECLOSED = -7, ENOSYS = -10, EBUSY = -11, EDEADLK = -12;
 
-vi.setConfig({ testTimeout: 30_000 });                        // threads start slowly on a busy machine
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });   // threads start slowly on a busy machine
 
-const builds = ["one thread", "pthreads"] as const;
+const builds = { "one thread": "guest-loops.mjs", "pthreads": "guest-pthread.js" } as const;
 
-const make = (build: (typeof builds)[number], runtime: Runtime): Promise<LoadedThreads> => loadLoops(runtime, build === "pthreads" ? "guest-pthread.js" : "guest-loops.mjs");
-
-describe.each(builds)("one source, %s", (build) => {
-  let runtime: Runtime;
-  let made: LoadedThreads;
+describe.each(Object.entries(builds))("one source, %s", (build, file) => {
   let guest: Guest;
   let call: Calls;
   let loop: number;
   beforeAll(async () => {
-    runtime = new Runtime({ unhandledFailure: "ignore" });
-    made = await make(build, runtime);
-    ({ guest, call } = made);
-    loop = call.loop_new!();
-    call.loop_start!(loop, 3);
+    const made = await startLoop(file);
+    ({ guest, call, loop } = made);
+    return made.end;
   });
   beforeEach(() => call.reset!());
-  afterAll(async () => {
-    await runtime.shutdown();
-    made.end();
-  });
 
   test("the main thread's task joins tasks of the loop", async () => {
     expect(await guest.task(call.join_yielders!(loop, 100, 100))).toBe(700);
@@ -104,19 +94,14 @@ describe.each(builds)("one source, %s", (build) => {
 
 describe("with pthreads", () => {
   let runtime: Runtime;
-  let made: LoadedThreads;
   let guest: Guest;
   let call: Calls;
   let loop: number;
   beforeEach(async () => {
-    runtime = new Runtime({ unhandledFailure: "ignore" });
-    made = await make("pthreads", runtime);
-    ({ guest, call } = made);
+    const made = await loadLoops(builds.pthreads);
+    ({ runtime, guest, call } = made);
     loop = call.loop_new!();
-  });
-  afterEach(async () => {
-    await runtime.shutdown();
-    made.end();
+    return made.end;
   });
 
   test("tasks move between threads, and every poll is counted once", async () => {
@@ -210,18 +195,12 @@ describe("with pthreads", () => {
 });
 
 describe("memory of loops", () => {
-  let runtime: Runtime;
-  let made: LoadedThreads;
   let guest: Guest;
   let call: Calls;
   beforeEach(async () => {
-    runtime = new Runtime({ unhandledFailure: "ignore" });
-    made = await make("pthreads", runtime);
+    const made = await loadLoops(builds.pthreads);
     ({ guest, call } = made);
-  });
-  afterEach(async () => {
-    await runtime.shutdown();
-    made.end();
+    return made.end;
   });
 
   test("10 000 loops are made and freed in the memory of one, and their tasks end", () => {
@@ -298,6 +277,6 @@ test("the process ends after detach()", async () => {
 
 test("a waker for other threads needs a guest in shared memory", async () => {
   await using runtime = new Runtime();
-  const { guest, call } = await make("one thread", runtime);
+  const { guest, call } = await loadLoops(builds["one thread"], runtime);
   expect(() => guest.waker(call.never_on!(call.loop_new!()))).toThrow("-pthread");
 });

@@ -1,25 +1,15 @@
 // Rust futures that go from pthread to pthread (B5), linked into a C page by emcc: bindings/rust/src/loops.rs says how.
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Runtime } from "tokiwa";
-import { loadLoops, until, type Calls, type LoadedThreads } from "./guests/load.ts";
+import { beforeEach, expect, test, vi } from "vitest";
+import { startLoop, until, type Calls } from "./guests/load.ts";
 
-vi.setConfig({ testTimeout: 30_000 });                        // threads start slowly on a busy machine
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });   // threads start slowly on a busy machine
 
-let runtime: Runtime;
-let made: LoadedThreads;
 let call: Calls;
 let loop: number;
 beforeEach(async () => {
-  runtime = new Runtime({ unhandledFailure: "ignore" });
-  made = await loadLoops(runtime, "guest-rust-pthread.js");
-  ({ call } = made);
-  loop = call.loop_new!();
-  call.loop_start!(loop, 3);
-  await until(() => call.loop_runners!(loop) === 3);
-});
-afterEach(async () => {
-  await runtime.shutdown();
-  made.end();
+  const made = await startLoop("guest-rust-pthread.js");
+  ({ call, loop } = made);
+  return made.end;
 });
 
 const ended = async (): Promise<number> => {

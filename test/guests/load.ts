@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import type { Runtime } from "tokiwa";
+import { Runtime } from "tokiwa";
 import { attach, type AttachOptions, type EmscriptenFactory, type EmscriptenModule, type Guest } from "tokiwa/guest";
 
 export type Call = (...args: number[]) => number;
@@ -35,26 +35,37 @@ async function loadFactory(runtime: Runtime, factory: EmscriptenFactory, file: s
   return { runtime, guest, call };
 }
 
-export interface LoadedThreads extends Loaded {
-  /** Emscripten keeps its workers for later threads. */
-  end(): void;
+export interface LoadedLoops extends Loaded {
+  /** Shuts the runtime down, and ends the workers that Emscripten keeps for later threads. */
+  readonly end: () => Promise<void>;
 }
 
 /** One source of loops, built with -pthread (a script) and without (a module). */
-export async function loadLoops(runtime: Runtime, file: string): Promise<LoadedThreads> {
-  const isScript = file.endsWith(".js");
+export async function loadLoops(file: string, runtime = new Runtime({ unhandledFailure: "ignore" })): Promise<LoadedLoops> {
   const at = new URL(`fixtures/${file}`, import.meta.url);
-  const factory = isScript ? (createRequire(import.meta.url)(fileURLToPath(at)) as EmscriptenFactory) : ((await import(at.href)) as { default: EmscriptenFactory }).default;
+  const factory = isThreaded(file) ? (createRequire(import.meta.url)(fileURLToPath(at)) as EmscriptenFactory) : ((await import(at.href)) as { default: EmscriptenFactory }).default;
   const loaded = await loadFactory(runtime, factory, file.replace(/\.m?js$/, ""), {});
   const workers = (loaded.guest.exports as EmscriptenModule)["PThread"] as { terminateAllThreads(): void; unusedWorkers: { terminate(): void }[] } | undefined;
   return {
     ...loaded,
-    end: () => {
+    end: async () => {
+      await runtime.shutdown();
       workers?.terminateAllThreads();
       for (const worker of workers?.unusedWorkers ?? []) worker.terminate();
     },
   };
 }
+
+/** The same with a loop that three threads run, or the only one. */
+export async function startLoop(file: string): Promise<LoadedLoops & { readonly loop: number }> {
+  const made = await loadLoops(file);
+  const loop = made.call.loop_new!();
+  made.call.loop_start!(loop, 3);
+  await until(() => made.call.loop_runners!(loop) === (isThreaded(file) ? 3 : 1));
+  return { ...made, loop };
+}
+
+const isThreaded = (file: string): boolean => file.endsWith(".js");
 
 /** Waits for what other threads do. */
 export async function until(condition: () => boolean): Promise<void> {
