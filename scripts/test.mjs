@@ -8,8 +8,9 @@
 // not depend on the Node (`hostIndependent`) is not repeated when another Node's record says that it passed.
 //
 // A lane is a file in scripts/lanes: `export default { name, probe, run, hostIndependent? }`.
-//   probe()  undefined, or why it cannot run here      run()  { passed, failed, note? }
+//   probe()  undefined, or why it cannot run here      run()  { passed, failed, note?, failures? } (failures.mjs)
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { lastLines, printFailures } from "./failures.mjs";
 import { at, node, nodeMajor } from "./lib.mjs";
 
 const RECORDS = at(".lanes");
@@ -41,10 +42,10 @@ async function runLane(lane) {
     result = await lane.run();
   } catch (error) {
     console.error(error);
-    result = { passed: 0, failed: 1, note: error.message };
+    result = { passed: 0, failed: 1, note: error.message, failures: [{ title: "the lane itself", message: error.stack }] };
   }
-  const { passed, failed, note = "" } = result;
-  return { name: lane.name, state: failed > 0 ? "failed" : "passed", passed, failed, note, seconds: (performance.now() - started) / 1000 };
+  const { passed, failed, note = "", failures } = result;
+  return { name: lane.name, state: failed > 0 ? "failed" : "passed", passed, failed, note, failures, seconds: (performance.now() - started) / 1000 };
 }
 
 function printTable(rows) {
@@ -57,6 +58,7 @@ function printTable(rows) {
 
 function finish(rows) {
   const sum = (key) => rows.reduce((total, row) => total + row[key], 0);
+  printFailures(rows);
   console.log(`\n${sum("passed")} passed, ${sum("failed")} failed`);
   process.exitCode = sum("failed") > 0 || sum("passed") === 0 ? 1 : 0;
 }
@@ -84,9 +86,9 @@ async function main() {
   if (!args.includes("--no-build")) {
     console.log("=== build");
     const started = performance.now();
-    const { code } = await node(["scripts/build.mjs"]);
+    const { code, output } = await node(["scripts/build.mjs"]);
     const failed = code === 0 ? 0 : 1;
-    rows.push({ name: "build", state: failed ? "failed" : "passed", passed: 1 - failed, failed, note: failed ? "nothing was tested" : "", seconds: (performance.now() - started) / 1000 });
+    rows.push({ name: "build", state: failed ? "failed" : "passed", passed: 1 - failed, failed, note: failed ? "nothing was tested" : "", failures: failed ? [lastLines("the build", output)] : undefined, seconds: (performance.now() - started) / 1000 });
   }
   // Without a build the lanes would test something else than the sources.
   if (!rows.some((row) => row.failed)) for (const lane of all) if (!wanted.length || wanted.includes(lane.name)) rows.push(await runLane(lane));

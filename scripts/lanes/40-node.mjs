@@ -8,8 +8,8 @@ export default {
   name: "node",
   probe: () => undefined,
   async run() {
-    const suite = hasTests("test", SUITE) ? await vitest("node") : { passed: 0, failed: 0 };
+    const suite = hasTests("test", SUITE) ? await vitest("node") : { passed: 0, failed: 0, failures: [] };
     const programs = await runHostPrograms(process.execPath, ["--expose-gc"]);
-    return { passed: suite.passed + programs.passed, failed: suite.failed + programs.failed, note: suite.note ?? programs.note };
+    return { passed: suite.passed + programs.passed, failed: suite.failed + programs.failed, note: suite.note ?? programs.note, failures: [...suite.failures, ...programs.failures] };
   },
 };

@@ -156,7 +156,7 @@ export default {
     const tarball = await pack();
     const folder = join(FOLDER, "consumer");
     writeConsumer(folder);
-    const result = { passed: 0, failed: 0 };
+    const result = { passed: 0, failed: 0, failures: [] };
     for (const [title, check] of Object.entries(checks)) {
       let problem;
       try {
@@ -166,6 +166,7 @@ export default {
       }
       console.log(`${problem ? "FAILED" : "ok    "} ${title}${problem ? `\n${problem}` : ""}`);
       result[problem ? "failed" : "passed"] += 1;
+      if (problem) result.failures.push({ title, message: problem });
     }
     return result;
   },

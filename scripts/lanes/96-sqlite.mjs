@@ -2,18 +2,22 @@
 // fetched where that was asked for: by whoever has run the build once, and in CI.
 import { existsSync } from "node:fs";
 import { findEmcc } from "../build-guests.mjs";
+import { lastLines } from "../failures.mjs";
 import { at, findChromium, node } from "../lib.mjs";
 import { vitest } from "../vitest.mjs";
 
 const BUILD = "examples/sqlite-page/build.mjs";
 const TRIES = 3;
 
+/** @returns why it could not be built, or undefined */
 async function build() {
+  let output = "";
   for (let tries = 0; tries < TRIES; tries++) {
-    const { code } = await node([at(BUILD)], { env: { EMCC: findEmcc() } });
-    if (code === 0) return true;
+    const built = await node([at(BUILD)], { env: { EMCC: findEmcc() } });
+    if (built.code === 0) return undefined;
+    output = built.output;
   }
-  return false;
+  return lastLines(BUILD, output);
 }
 
 export default {
@@ -26,7 +30,8 @@ export default {
     return isFetched || process.env.CI ? undefined : `SQLite's source was not fetched yet: node ${BUILD} does it, from npm's registry`;
   },
   async run() {
-    if (!(await build())) return { passed: 0, failed: 1, note: `${BUILD} failed` };
+    const failure = await build();
+    if (failure) return { passed: 0, failed: 1, note: `${BUILD} failed`, failures: [failure] };
     return vitest("sqlite", { env: { CHROME_PATH: findChromium() } });
   },
 };
