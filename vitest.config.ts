@@ -38,10 +38,10 @@ export default defineConfig({
       { extends: true, test: { ...shared, name: "model", include: ["test/model/**/*.test.{ts,mjs}"], testTimeout: 120_000 } },
       {
         extends: true,
-        test: { ...shared, name: "browser", include: ["test/browser/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false },
+        test: { ...shared, name: "browser", include: ["test/browser/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false },
       },
-      { extends: true, test: { ...shared, name: "sqlite", include: ["test/sqlite/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
-      { extends: true, test: { ...shared, name: "firefox", include: ["test/firefox/**/*.test.ts"], testTimeout: 90_000, fileParallelism: false } },
+      { extends: true, test: { ...shared, name: "sqlite", include: ["test/sqlite/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 60_000 } },
+      { extends: true, test: { ...shared, name: "firefox", include: ["test/firefox/**/*.test.ts"], testTimeout: 200_000, fileParallelism: false } },
     ],
     coverage: { provider: "v8", include: ["bindings/**", "dist/**"], reportsDirectory: "coverage" },
   },

@@ -1,7 +1,7 @@
 // examples/chat-page with two visitors: the server runs on tokiwa/net, the page on WebSocketClient.
-import { chromium, type Browser, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { keepPicture } from "../support/browser.ts";
+import { keepPicture, launchChromium } from "../support/browser.ts";
 
 interface Chat {
   port: number;
@@ -14,7 +14,7 @@ let browser: Browser;
 beforeAll(async () => {
   const { startChat } = (await import(new URL("../../examples/chat-page/server.mjs", import.meta.url).href)) as { startChat: (port: number) => Promise<Chat> };
   chat = await startChat(0);
-  browser = await chromium.launch({ executablePath: process.env["CHROME_PATH"] ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+  browser = await launchChromium();
 });
 afterAll(async () => {
   await browser.close();

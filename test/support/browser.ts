@@ -20,7 +20,7 @@ const FLAGS = [
 export interface RunOptions {
   /** Passed to the program; must survive JSON. */
   argument?: unknown;
-  /** default 30 000 */
+  /** default 60 000 */
   timeoutMs?: number;
   /** Return problems instead of throwing them. */
   allowProblems?: boolean;
@@ -29,6 +29,17 @@ export interface RunOptions {
 export interface RunResult<T> {
   readonly value: T;
   readonly problems: string[];
+}
+
+/** Starts Chromium; one that dies while it starts is started once more: nothing of ours has run there. */
+export async function launchChromium(args: readonly string[] = FLAGS): Promise<Browser> {
+  const options = { executablePath: process.env["CHROME_PATH"] ?? "/usr/bin/chromium", args: [...args] };
+  try {
+    return await chromium.launch(options);
+  } catch (error) {
+    console.warn(`Chromium is started once more: ${(error as Error).message}`);   // with the end of its stderr
+    return chromium.launch(options);
+  }
 }
 
 export class PageHarness {
@@ -45,9 +56,7 @@ export class PageHarness {
    * @param withoutFlags of those that are usual here
    */
   static async start(extraFlags: readonly string[] = [], withoutFlags: readonly string[] = []): Promise<PageHarness> {
-    const executablePath = process.env["CHROME_PATH"] ?? "/usr/bin/chromium";
-    const args = [...FLAGS.filter((flag) => !withoutFlags.includes(flag)), ...extraFlags];
-    return new PageHarness(await chromium.launch({ executablePath, args }));
+    return new PageHarness(await launchChromium([...FLAGS.filter((flag) => !withoutFlags.includes(flag)), ...extraFlags]));
   }
 
   /** The server of a kind of page; started when first asked for. */
@@ -62,7 +71,7 @@ export class PageHarness {
    *
    * @param program path from the root of the repository, e.g. `test/browser/pages/smoke.js`
    */
-  async run<T>(scenario: Scenario, program: string, { argument = null, timeoutMs = 30_000, allowProblems = false }: RunOptions = {}): Promise<RunResult<T>> {
+  async run<T>(scenario: Scenario, program: string, { argument = null, timeoutMs = 60_000, allowProblems = false }: RunOptions = {}): Promise<RunResult<T>> {
     const server = await this.server(scenario);
     const id = String(this.#nextId++);
     const query = new URLSearchParams({ id, program: `/${program}`, argument: JSON.stringify(argument) });
@@ -71,7 +80,7 @@ export class PageHarness {
       const page = await context.newPage();
       const problems = watchProblems(page);
       await page.goto(`${server.origin}/test/browser/pages/harness.html?${query}`);
-      const report = await withTimeout(server.report(id), timeoutMs, () => `${program} (${scenario}) did not report within ${timeoutMs} ms\n${problems.join("\n")}`);
+      const report = await withTimeout(server.report(id), timeoutMs, () => `${program} (${scenario}) did not report within ${timeoutMs} ms; it was at: ${server.step(id) ?? "not asked for yet"}\n${problems.join("\n")}`);
       problems.push(...report.violations);
       if (report.error !== undefined) throw new Error([`${program} (${scenario}): ${report.error}`, ...problems].join("\n"));
       if (problems.length > 0 && !allowProblems) throw new Error([`${program} (${scenario}) had problems:`, ...problems].join("\n"));
@@ -111,6 +120,7 @@ function watchProblems(page: Page): string[] {
     if (message.type() === "error") problems.push(`console.error: ${message.text()}`);
   });
   page.on("pageerror", (error) => problems.push(`uncaught: ${error.stack ?? error.message}`));
+  page.on("crash", () => problems.push("the page has crashed"));
   page.on("requestfailed", (request) => problems.push(`request failed: ${request.url()}: ${request.failure()?.errorText}`));
   page.on("response", (response) => {
     if (response.status() >= 400) problems.push(`${response.status()}: ${response.url()}`);

@@ -42,6 +42,8 @@ export interface PageServer {
   readonly origin: string;
   /** Resolves with what the page of this id reports. */
   report(id: string): Promise<PageReport>;
+  /** How far the page of this id has come, by its own account: for whoever gives up waiting. Undefined before it has asked for anything. */
+  step(id: string): string | undefined;
   /** Serves a file that exists only for a test. */
   add(path: string, content: string | Uint8Array): void;
   close(): Promise<void>;
@@ -57,6 +59,7 @@ export interface PageReport {
 export async function servePages(scenario: Scenario): Promise<PageServer> {
   const added = new Map<string, string | Uint8Array>();
   const waiting = new Map<string, PromiseWithResolvers>();
+  const steps = new Map<string, string>();
   const slot = (id: string): PromiseWithResolvers => {
     let entry = waiting.get(id);
     if (!entry) waiting.set(id, (entry = withResolvers()));
@@ -73,6 +76,12 @@ export async function servePages(scenario: Scenario): Promise<PageServer> {
       response.writeHead(204).end();
       return;
     }
+    if (request.method === "POST" && path === "/step") {
+      steps.set(url.searchParams.get("id") ?? "", url.searchParams.get("name") ?? "");
+      response.writeHead(204).end();
+      return;
+    }
+    if (path.endsWith("/harness.html")) steps.set(url.searchParams.get("id") ?? "", "loading");
     if (path === "/favicon.ico") {
       response.writeHead(204).end();
       return;
@@ -94,10 +103,12 @@ export async function servePages(scenario: Scenario): Promise<PageServer> {
   const server: Server = createServer((request, response) => {
     answer(request, response).catch((error: unknown) => response.writeHead(500).end(String(error)));
   });
+  server.keepAliveTimeout = 0;                             // or it closes a connection in the moment in which a page uses it again
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     report: (id) => slot(id).promise,
+    step: (id) => steps.get(id),
     add: (path, content) => void added.set(path, content),
     close: () =>
       new Promise((resolve) => {
