@@ -59,6 +59,8 @@ class Guest {
   readonly loops = new Set<number>();
   root = 0;
   time = 0;
+  /** Milliseconds by which a thread's clock is ahead. */
+  readonly ahead = Array.from({ length: THREADS }, () => 0);
   polls = 0;
   #random: number;
 
@@ -78,7 +80,7 @@ class Guest {
   }
 
   #thread(index: number): Exports {
-    const host = { root: () => this.root, allocate: (n: number) => this.memory.allocate(n), free: (at: number, n: number) => this.memory.free(at, n), growTable: () => 0, nap() {}, now: () => this.time };
+    const host = { root: () => this.root, allocate: (n: number) => this.memory.allocate(n), free: (at: number, n: number) => this.memory.free(at, n), growTable: () => 0, nap() {}, now: () => this.time + this.ahead[index]! };
     const calls = new WebAssembly.Instance(module, { env: { memory: this.memory.words }, host }).exports as Exports;
     const table = calls["table"] as unknown as WebAssembly.Table;
     table.grow(2 - table.length);
@@ -276,4 +278,23 @@ test("1000 timers of one loop fire in their order, or not at all when they were 
     while (waiting.some((tick) => tick <= guest.time)) waiting.splice(waiting.findIndex((tick) => tick <= guest.time), 1);
   }
   expect(calls["tk_next_timeout_ms"]!(loop!)).toBe(-1);
+});
+
+test("a timer that fired by one thread's clock has fired for those whose clocks are behind", () => {
+  const guest = new Guest(seed);
+  guest.makeLoop(0);
+  const [loop] = guest.loops;
+  guest.spawn(0, loop!);
+  guest.time = 1000;
+  guest.ahead.splice(1, 1, 37);
+  const [behind, ahead] = [guest.threads[0]!.calls, guest.threads[1]!.calls];
+  behind["tk_timer_begin"]!(guest.tasks[0]!.handle, 20);
+  const tick = behind["tk_timer_tick"]!();
+  expect([behind["tk_timer_fired"]!(tick), behind["tk_next_timeout_ms"]!(loop!)]).toEqual([0, 20]);
+  ahead["enter"]!(loop!);
+  ahead["drive"]!(0, Infinity);                              // it wakes the task, once
+  ahead["leave"]!();
+  expect([behind["tk_next_timeout_ms"]!(loop!), behind["tk_timer_fired"]!(tick), behind["tk_now"]!()]).toEqual([-1, 1, tick]);
+  guest.time += 100;
+  expect(behind["tk_now"]!()).toBe(tick + 80);
 });

@@ -78,7 +78,7 @@ export function free(address: usize, bytes: u32): void {
   hostFree(address, bytes);
 }
 
-/** Milliseconds, the same on all threads. */
+/** Milliseconds; those of other threads are a little before or after. */
 export function clock(): f64 {
   return hostNow();
 }

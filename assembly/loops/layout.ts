@@ -58,6 +58,8 @@ export const LOOPS = 72;
 export const LOOPS_FREE = 76;
 /** f64 */
 export const TIME_BASE = 80;
+/** f64 bits: the latest tick that has fired; stored inside TIMER_LOCK. */
+export const TIME_SEEN = 88;
 /** 64 addresses of chunks of tasks. */
 export const CHUNKS = 96;
 /** Handles. */

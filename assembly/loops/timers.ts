@@ -2,7 +2,7 @@
 
 import { loadLong, storeLong } from "../sync";
 import { allocate, clock, free, lock, loop, root, running, unlock } from "./here";
-import { EINVAL, ENOMEM, NIL, TASK_LOOP, TIME_BASE, TIMER_CAPACITY, TIMER_COUNT, TIMER_FREE, TIMER_HEAP, TIMER_LOCK, TIMER_NEXT, TIMER_PLACES } from "./layout";
+import { EINVAL, ENOMEM, NIL, TASK_LOOP, TIME_BASE, TIME_SEEN, TIMER_CAPACITY, TIMER_COUNT, TIMER_FREE, TIMER_HEAP, TIMER_LOCK, TIMER_NEXT, TIMER_PLACES } from "./layout";
 import { find, SHARED } from "./slab";
 import { rouse, wake } from "./state";
 
@@ -20,8 +20,17 @@ export function tickOfBegin(): f64 {
   return lastTick;
 }
 
+/**
+ * The threads' clocks are some milliseconds apart (a host's threads each read by themselves when they began): a tick that one of them has seen pass has
+ * passed for all, or a task that was woken by its timer would find that it has not fired, and wait for ever.
+ */
 export function now(): f64 {
-  return clock() - load<f64>(root + TIME_BASE);
+  return max(clock() - load<f64>(root + TIME_BASE), seen());
+}
+
+/** Pairs with the store in fire(): whoever polls a task that a timer has woken sees at least that timer's tick. */
+function seen(): f64 {
+  return reinterpret<f64>(loadLong(root + TIME_SEEN));
 }
 
 /** Infinity: there is none. */
@@ -135,6 +144,8 @@ export function fire(): void {
     let task = NIL;
     if (load<u32>(root + TIMER_COUNT) > 0 && load<f64>(entryPtr(0)) <= now()) {
       task = load<i32>(entryPtr(0) + 8);
+      const tick = load<f64>(entryPtr(0));
+      if (tick > seen()) storeLong(root + TIME_SEEN, reinterpret<u64>(tick));
       remove(0);
     }
     unlock(root + TIMER_LOCK);
