@@ -189,6 +189,12 @@ export function fallAsleep(how: u32): u32 {
   return <u32>idle.fallAsleep(me, how);
 }
 
+/** Looks `times` whether it was woken. @returns whether it was */
+export function look(times: u32): u32 {
+  for (let i: u32 = 0; i < times; i++) if (loadWord(stateAt(me)) != ASLEEP) return 1;
+  return 0;
+}
+
 /** Blocks until it is woken, at most `ms`. @returns whether the time ran out; it is asleep still then */
 export function sleep(ms: f64): u32 {
   return <u32>waitWord(stateAt(me), ASLEEP, <i64>(ms * 1.0e6));

@@ -29,6 +29,7 @@ interface PoolCalls {
   post(owner: number, count: number): number;
   collect(): number;
   fallAsleep(how: number): number;
+  look(times: number): number;
   sleep(ms: number): number;
   wakeUp(): void;
   rouse(thread: number): number;

@@ -3,15 +3,16 @@
 //   deliver -> record, its number in `#numbers` --flush--> injector --> a worker ... --> mailbox --collect--> settled
 //
 // This thread cannot block, so it dozes: while its state word says ASLEEP a worker that posts something wakes it, once
-// for all that comes until it has looked. To look in every turn of the event loop for a moment first was tried: with both cores idle a small
-// job is back sooner (25 us instead of 50), but whenever somebody else wants a core it takes two to three times as long.
+// for all that comes until it has looked. With no more jobs out than there are workers it looks in every turn of its event loop for a moment
+// first, if that has helped lately.
 
 import { ASLEEP, ENDED, FREE, RUNNING_JOBS, SCRATCH_CAPACITY } from "../../assembly/pool-layout.ts";
 import type { JoinError } from "../errors.ts";
-import { macrotask, startTimer, unrefTimer } from "../host.ts";
+import { macrotask, monotonicNow, startTimer, unrefTimer } from "../host.ts";
 import type { JobPlace, PlacedJob } from "./job.ts";
 import { type PackedError, packError } from "./errors-wire.ts";
 import { readOne } from "./inline.ts";
+import { Lookout } from "./lookout.ts";
 import { noteReceived } from "./parking.ts";
 import type { SendableFunction } from "./sendable.ts";
 import { canDoze, Doze, Share, type ShareState } from "./share.ts";
@@ -29,6 +30,8 @@ export interface SharedJobsOwner {
   lookAgain(ms: number): void;
 }
 
+/** After jobs were queued this thread may look so long, in ms, before it dozes. */
+const LOOK_TIME = 0.05;
 /** Whoever was woken has looked for work after so long, in ms, unless something holds it. */
 const HEARD_TIME = 2;
 /** As that, while everyone has work, or seems to search. */
@@ -110,7 +113,10 @@ export class SharedJobs implements JobPlace {
       }
       if (from === end) this.#numbers = [];
       else numbers.splice(0, from);
-      if (from > 0) this.wakeOne();
+      if (from > 0) {
+        this.#mayLook = true;
+        this.wakeOne();
+      }
     }
     this.listen();
   }
@@ -143,6 +149,15 @@ export class SharedJobs implements JobPlace {
   /** Sees to it that this thread learns when something comes back. What has come already waits for a turn of the event loop: await comes first. */
   listen(): void {
     if (this.size === 0 || this.#looksSoon) return;
+    if (this.#mayLook && this.size < this.state.threads) {
+      this.#mayLook = false;
+      if (this.#lookout.shouldLook()) {
+        this.#looksSoon = true;
+        this.#looksUntil = monotonicNow() + LOOK_TIME;
+        macrotask(this.#lookForAMoment);
+        return;
+      }
+    }
     if (this.share.calls.fallAsleep(ASLEEP) === 1) {
       this.#doze.begin(ASLEEP);
       return;
@@ -150,6 +165,21 @@ export class SharedJobs implements JobPlace {
     this.#looksSoon = true;
     macrotask(this.#lookSoon);
   }
+
+  readonly #lookout = new Lookout();
+  #mayLook = false;
+  #looksUntil = 0;
+  readonly #lookForAMoment = (): void => {
+    const hasCome = this.collect();
+    if (!hasCome && monotonicNow() < this.#looksUntil) {
+      macrotask(this.#lookForAMoment);
+      return;
+    }
+    this.#lookout.looked(hasCome);
+    this.#looksSoon = false;
+    if (hasCome) this.#pool.scheduleDispatch();
+    this.listen();
+  };
 
   #looksSoon = false;
   readonly #lookSoon = (): void => {

@@ -291,7 +291,8 @@ export class WorkerSide implements RuntimeThreads {
     if (shared === undefined) return false;
     const hasTasks = this.#scheduler.hostPending > 0 || this.#scheduler.nextTick !== Infinity;
     const lingers = !hasTasks && !shared.waitsForDefinitions && this.#now - this.#lastWork < LINGER;
-    const rested = shared.sleep(hasTasks, lingers, mayBlock && lingers ? NAP : 0, this.#hasNoMail);
+    const rested = shared.sleep(hasTasks, lingers, mayBlock && lingers ? NAP : 0, this.#hasStarted, this.#hasNoMail);
+    this.#hasStarted = false;
     if (rested === AWAKE) this.#schedulePumpLater();
     return rested === WOKEN;
   }
@@ -300,6 +301,8 @@ export class WorkerSide implements RuntimeThreads {
   readonly #hasNoMail = (): boolean => Atomics.load(this.#control!, MAIL) === this.#received;
   #received = 0;
   #hasWork = false;
+  /** Since the last rest. */
+  #hasStarted = false;
 
   /** Starts jobs until there is something else to do: units to drive, the slice is over, or no more jobs. */
   readonly #startSome = (lent: Scope): void => {
@@ -314,7 +317,7 @@ export class WorkerSide implements RuntimeThreads {
         this.#hasWork = false;
         return;
       }
-      this.#hasWork = true;
+      this.#hasWork = this.#hasStarted = true;
       this.#lastWork = this.#now;
       if (this.#timed === 0 && this.#now - this.#sliceStart >= SLICE) return;
       if (!goesOn || scheduler.isReady) return;
