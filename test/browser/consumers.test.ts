@@ -46,7 +46,7 @@ async function visit(scenario: Scenario, bundler: string, out: string): Promise<
   const server = await harness.server(scenario);
   for (const file of filesOf(out)) server.add(`/${bundler}${file.slice(out.length)}`, readFileSync(file));
   const { page, problems } = await harness.open(scenario, `${bundler}/index.html`);
-  await page.waitForSelector("body[data-report]", { state: "attached", timeout: 30_000 }).catch(async (error: unknown) => {
+  await page.waitForSelector("body[data-report]", { state: "attached", timeout: 60_000 }).catch(async (error: unknown) => {
     throw new Error(`${bundler} (${scenario}) stood still at ${await page.getAttribute("body", "data-step")}`, { cause: error });
   });
   const report = JSON.parse((await page.getAttribute("body", "data-report")) ?? "null") as Report;

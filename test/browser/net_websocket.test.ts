@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import { PageHarness } from "../support/browser.ts";
 
@@ -34,5 +34,6 @@ test.each(["plain", "strict-isolated"] as const)("a page talks over a WebSocket,
   });
   const { value } = await harness.run(scenario, "test/browser/pages/websocket.js", { argument: { echo, flood } });
   expect(value).toEqual({ echoed: ["text", "1,2,3"], received: 4, code: "TOKIWA_RECEIVE_LIMIT" });
+  await vi.waitFor(() => expect(closedWith).not.toBe(0), 20_000);
   expect(closedWith).toBe(4009);                           // pages may not send 1009 themselves
 });

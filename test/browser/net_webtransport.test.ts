@@ -38,7 +38,7 @@ const SERVER = `
   }
 `;
 
-test.skipIf(!isPossible)("streams both ways, opened by either side (needs Deno and the openssl program)", { timeout: 60_000 }, async () => {
+test.skipIf(!isPossible)("streams both ways, opened by either side (needs Deno and the openssl program)", { timeout: 120_000 }, async () => {
   const directory = mkdtempSync(join(tmpdir(), "tokiwa-"));
   const [keyFile, certFile] = [join(directory, "key.pem"), join(directory, "cert.pem")];
   execFileSync("openssl", [

@@ -18,7 +18,7 @@ afterAll(async () => {
 /** What a page shows when it has ended, by the ids of its elements. */
 async function visit(name: string, ids: readonly string[]): Promise<Record<string, string | null>> {
   const { page, problems } = await harness.visit(`${server.origin}/examples/${name}/`);
-  await page.waitForSelector("#status[data-state=done], #status[data-state=failed]", { timeout: 50_000 });
+  await page.waitForSelector("#status[data-state=done], #status[data-state=failed]", { timeout: 60_000 });
   await keepPicture(page, name);
   const shown = Object.fromEntries(await Promise.all(["status", ...ids].map(async (id) => [id, await page.textContent(`#${id}`)] as const)));
   await page.close();

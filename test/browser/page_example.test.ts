@@ -17,7 +17,7 @@ afterAll(() => harness.close());
 
 async function visit(scenario: Scenario, folder: string): Promise<Record<string, string>> {
   const { page, problems } = await harness.open(scenario, `${folder}/index.html`);
-  await page.waitForSelector("#status[data-state=done], #status[data-state=failed]", { timeout: 30_000 });
+  await page.waitForSelector("#status[data-state=done], #status[data-state=failed]", { timeout: 60_000 });
   const text = async (id: string): Promise<string> => (await page.textContent(`#${id}`)) ?? "";
   const seen = { status: await text("status"), ended: await text("ended"), steps: await text("steps"), slice: await text("slice"), services: await text("services") };
   await keepPicture(page, `page-${scenario}`);

@@ -18,7 +18,7 @@ test.each(["plain", "isolated"] as const)("the page with a pool adds up on two t
   expect(pages.length).toBe(1);
   server.add("/readme/index.html", pages[0]!);
   const { page, problems } = await harness.open(scenario, "readme/index.html");
-  await page.waitForFunction('document.querySelector("output").textContent !== ""', undefined, { timeout: 30_000 });
+  await page.waitForFunction('document.querySelector("output").textContent !== ""', undefined, { timeout: 60_000 });
   expect(await page.textContent("output")).toBe("49999995000000");
   await page.close();
   expect(problems).toEqual([]);

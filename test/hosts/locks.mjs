@@ -6,27 +6,34 @@ export default {
   "a mutex keeps async functions, generators and others apart, in order": async () => {
     const mutex = new Mutex([]);
     const first = await mutex.lock();
+    const waits = [0, 1].map(() => new Notify());            // one begins to wait when the one before it does: timers may all be due at once
     const handles = [
       spawn(async () => {
-        const guard = await mutex.lock();
+        const waiting = mutex.lock();
+        waits[0].notifyOne();
+        const guard = await waiting;
         await sleep(1);
         guard.value.push("async");
         guard.unlock();
       }),
       spawn(function* () {
+        yield* waits[0].notified();
         yield* sleep(2);
+        waits[1].notifyOne();
         const guard = yield* mutex.lock();
         yield* yieldNow();
         guard.value.push("generator");
         guard.unlock();
       }),
-      sleep(4).then(() => mutex.withLock(async (guard) => {
-        await sleep(1);
-        guard.value.push("withLock");
-      })),
+      waits[1].notified().then(() => sleep(2)).then(() => {
+        const all = mutex.withLock(async (guard) => {
+          await sleep(1);
+          guard.value.push("withLock");
+        });
+        setTimeout(() => first.unlock(), 10);
+        return all;
+      }),
     ];
-    await sleep(6);
-    first.unlock();
     for (const handle of handles) await handle;
     equal(mutex.tryLock().value.join(" "), "async generator withLock");
   },
@@ -82,8 +89,10 @@ export default {
       equal(signal.reason, "enough");
 
       const set = new JoinSet();
-      for (const ms of [6, 2, 4]) set.spawn(async (n) => (await sleep(n), n), ms);
-      equal((await set.joinAll()).join(" "), "2 4 6");
+      const gates = [0, 1, 2].map(() => new Notify());
+      for (const n of [2, 0, 1]) set.spawn(async () => (await gates[n].notified(), n));
+      spawn(async () => { for (const gate of gates) { gate.notifyOne(); await sleep(1); } });
+      equal((await set.joinAll()).join(" "), "0 1 2");
     });
   },
 

@@ -8,7 +8,7 @@ test("six queries at once over a database of which little is read", async () => 
   await using harness = await PageHarness.start();
   const server = (await serve()) as { origin: string; close(): void };
   const { page } = await harness.visit(`${server.origin}/examples/sqlite-page/`);
-  await page.waitForSelector("#status[data-state=done], #status[data-state=failed]", { timeout: 50_000 });
+  await page.waitForSelector("#status[data-state=done], #status[data-state=failed]", { timeout: 90_000 });
   await keepPicture(page, "sqlite-page");
   expect(await page.textContent("#status")).toBe("done");
   const towns = Array.from({ length: 50_000 }, (_, at) => ({ id: at + 1, name: `Town ${String(at + 1).padStart(6, "0")}`, country: `Country ${(at + 1) % 40}`, size: ((at + 1) * 7919) % 1_000_003 }));

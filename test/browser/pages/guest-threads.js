@@ -34,10 +34,13 @@ async function playRust(runtime, call, allowsSource) {
 
 export default async function guestThreads({ allowsSource }) {
   const runtime = new Runtime({ unhandledFailure: "ignore" });
+  step("C, emcc");
   const emcc = await attach(runtime, createGuest);                                            // finds its own script, and loads its own bytes
   const c = await playC(emcc, (name) => emcc.exports[`_${name}`], allowsSource);
+  step("C, clang");
   const clang = await attach(runtime, await bytes("guest-threads-clang.wasm"), { name: "clang" });
   const plain = await playC(clang, (name) => clang.exports[name], allowsSource);
+  step("Rust");
   const rust = await attach(runtime, await bytes("guest-rust-threads.wasm"), { name: "rust" });
   const fromRust = await playRust(runtime, rust.exports, allowsSource);
   await runtime.shutdown();

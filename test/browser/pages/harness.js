@@ -15,7 +15,7 @@ try {
 } catch (error) {
   report.error = error instanceof Error ? `${error.name}: ${error.message}\n${error.stack}` : String(error);
 }
-await new Promise((resolve) => setTimeout(resolve, 20)); // violations are reported by later events
+for (let turns = 3; turns > 0; turns--) await new Promise((resolve) => setTimeout(resolve, 20)); // violations are reported by later events
 const body = JSON.stringify(report);
 for (let tries = 3; tries > 0; tries--) {
   const isThere = await fetch(`/report?id=${id}`, { method: "POST", body }).then(() => true, () => false);

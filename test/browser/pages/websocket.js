@@ -15,8 +15,15 @@ export default async function websocket({ echo, flood }) {
     await client.send("close");
     const echoed = await receiving;
 
-    const flooded = await WebSocketClient.connect(flood, { receiveLimit: 5000 });
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    let socket;
+    const Watched = class extends WebSocket {
+      constructor(...args) {
+        super(...args);
+        socket = this;
+      }
+    };
+    const flooded = await WebSocketClient.connect(flood, { receiveLimit: 5000, WebSocket: Watched });
+    while (socket.readyState === WebSocket.OPEN) await new Promise((resolve) => setTimeout(resolve, 5));
     let received = 0;
     let code = "none";
     try {
