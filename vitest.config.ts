@@ -32,7 +32,7 @@ export default defineConfig({
           name: "node",
           include: ["test/**/*.test.{ts,mjs}"],
           exclude: ["test/browser/**", "test/firefox/**", "test/sqlite/**", "test/model/**", "test/assembly/**"],
-          testTimeout: 30_000,                             // half a second of work takes ten times as long on a busy machine
+          testTimeout: 60_000,                             // half a second of work takes ten times as long on a busy machine
         },
       },
       { extends: true, test: { ...shared, name: "model", include: ["test/model/**/*.test.{ts,mjs}"], testTimeout: 120_000 } },

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 import { Runtime } from "tokiwa";
 import { loadLoops, startLoop, until, type Calls } from "./guests/load.ts";
 
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });   // threads start slowly on a busy machine
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });   // threads start slowly on a busy machine
 
 const builds = { "one thread": "guest-cpp-threads.mjs", "pthreads": "guest-cpp-pthread.js" } as const;
 

@@ -76,7 +76,7 @@ describe("a poll function that", () => {
   test("drives the runtime, from JavaScript and by tk_drive(), finds it driving", async () => {
     let inner: unknown;
     const handle = guest.spawn(pointer(() => {
-      inner = [runtime.drive().alive, call.raw_drive!(0, 10, 10)];
+      inner = [runtime.drive({ ms: 60_000 }).alive, call.raw_drive!(0, 10, 10)];
       return 9;
     }));
     const beside = guest.spawn(call.yield_fn!(), call.yielder_new!(1));
@@ -95,7 +95,7 @@ describe("a poll function that", () => {
     });
     void guest.spawn(self).result();
     call.fill!(1000);
-    expect(runtime.drive({ polls: 3000, ms: 1000 }).more).toBe(true);
+    expect(runtime.drive({ polls: 3000, ms: 60_000 }).more).toBe(true);
     expect(call.counter_get!()).toBe(1000);
     expect(polls).toBeLessThanOrEqual(2001);
   });
@@ -173,7 +173,7 @@ test("two copies of the package run guests side by side, and know their own runt
     const there = await attach(second, bytes);
     const mine = guest.spawn(call.yield_fn!(), call.yielder_new!(3));
     const theirs = there.spawn((there.exports as Calls).yield_fn!(), (there.exports as Calls).yielder_new!(5));
-    while (second.drive().more);
+    while (second.drive({ ms: 60_000 }).more);
     drive();
     expect([await mine, await theirs, call.counter_get!(), (there.exports as Calls).counter_get!()]).toEqual([7, 7, 3, 5]);
     await second.shutdown();

@@ -13,7 +13,7 @@ describe.each(["emcc", "clang"] as const)("a C guest compiled by %s", (compiler)
   afterEach(() => loaded.runtime[Symbol.dispose]());
 
   const drive = (): void => {
-    while (loaded.runtime.drive({ ms: 1000 }).more);
+    while (loaded.runtime.drive({ ms: 60_000 }).more);
   };
 
   test("runs what it spawned, in the loop and not before", () => {
@@ -167,7 +167,7 @@ describe.each(["emcc", "clang"] as const)("a C guest compiled by %s", (compiler)
     runtime.spawn(function* () {
       for (; turns < 10; turns++) yield* sleep(0);
     });
-    expect(runtime.drive({ polls: 5000, ms: 1000 }).more).toBe(true);
+    expect(runtime.drive({ polls: 5000, ms: 60_000 }).more).toBe(true);
     expect(call.counter_get!()).toBeGreaterThan(4000);
     expect(call.counter_get!()).toBeLessThanOrEqual(5000);
     expect(turns).toBe(10);
@@ -203,9 +203,9 @@ describe.each(["emcc", "clang"] as const)("a C guest compiled by %s", (compiler)
     const { call } = loaded;
     call.fill!(500);
     expect(call.raw_alive!()).toBe(500);
-    expect(call.raw_drive!(0, 100, 1000)).toBe(1);
+    expect(call.raw_drive!(0, 100, 60_000)).toBe(1);
     expect(call.counter_get!()).toBe(100);
-    expect(call.raw_drive!(0, Infinity, 1000)).toBe(0);
+    expect(call.raw_drive!(0, Infinity, 60_000)).toBe(0);
     expect(call.counter_get!()).toBe(500);
     expect([call.raw_next!(), call.raw_drive!(1, 1, 1), call.raw_drive!(0, -1, 1), call.raw_drive!(0, 1, NaN)]).toEqual([-1, -1, -1, -1]);
   });
@@ -225,7 +225,7 @@ describe.each(["emcc", "clang"] as const)("a C guest compiled by %s", (compiler)
     const { call, guest, runtime } = loaded;
     const handles = [guest.spawn(call.idle_fn!(), 1), guest.spawn(call.yield_fn!(), call.yielder_new!(1000))];
     call.idle_spawn!(2);
-    runtime.drive({ polls: 10 });
+    runtime.drive({ polls: 10, ms: 60_000 });
     takeTrace(call);
     guest.detach();
     guest.detach();
@@ -258,7 +258,7 @@ test("a trap that nobody joins is reported", async () => {
   const { call } = await loadC("clang", runtime);
   const main = runtime.run(() => new Promise(() => {}));
   call.raw_spawn!(call.bad_fn!(0), 0);
-  runtime.drive();
+  runtime.drive({ ms: 60_000 });
   await expect(main).rejects.toThrow("trapped");
 });
 
@@ -285,7 +285,7 @@ test("an instance of one's own imports guestImports(), which serve one guest eac
   const guest = attach(runtime, instance);
   expect(() => attach(runtime, instance, { guestImports: tokiwa })).toThrow("serve another guest already");
   expect((instance.exports.fill as (n: number) => number)(5)).toBe(5);
-  while (runtime.drive().more);
+  while (runtime.drive({ ms: 60_000 }).more);
   expect((instance.exports.counter_get as () => number)()).toBe(5);
   expect(guest.wake(0)).toBe(false);
 });

@@ -2,7 +2,7 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { startLoop, until, type Calls } from "./guests/load.ts";
 
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });   // threads start slowly on a busy machine
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });   // threads start slowly on a busy machine
 
 let call: Calls;
 let loop: number;

@@ -28,7 +28,7 @@ describe.each(["shared", "messages"] as const)("a Rust guest with threads (%s)",
 
   test("exec (C1)", async () => {
     expect(await played("exec")).toBe(3 - 10 + 300 - 1000);
-  }, 30_000);
+  }, 60_000);
 
   test("fib(4), every call with n > 1 in threads of its own (C2)", async () => {
     expect(await played("fib", 4)).toBe(3);
@@ -36,7 +36,7 @@ describe.each(["shared", "messages"] as const)("a Rust guest with threads (%s)",
 
   test("executors (C3)", async () => {
     expect(await played("executors")).toBe(4 * 42 + 4 * 42_000);
-  }, 30_000);
+  }, 60_000);
 
   test("a struct goes there, and another comes back", async () => {
     expect(await played("struct")).toBe(501);
@@ -52,7 +52,7 @@ describe.each(["shared", "messages"] as const)("a Rust guest with threads (%s)",
 
   test("blocking work leaves this thread its timers", async () => {
     expect(await played("blocking")).toBe(100 + 1_249_999_975_000_000);
-  }, 30_000);
+  }, 60_000);
 
   test("threads without end meet the limit", async () => {
     expect(await played("endless")).toBe(-9);

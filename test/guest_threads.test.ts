@@ -26,7 +26,7 @@ describe.each([
 
   test("exec: a function, one that sleeps, JavaScript, and JavaScript that waits (C1)", async () => {
     expect(await guest.task(call.exec_spawn!())).toBe(100 + 3 - 1 + 3 - 1);
-  }, 30_000);
+  }, 60_000);
 
   test("fib(4), every call with n > 1 in threads that it makes itself (C2)", async () => {
     expect(await guest.task(call.fib_spawn!(4))).toBe(103);
@@ -35,12 +35,12 @@ describe.each([
   test("four threads, in turn and at once (C3)", async () => {
     expect(await guest.task(call.serial_spawn!(0))).toBe(4 * 42);
     expect(await guest.task(call.parallel_spawn!(0))).toBe(4 * 42);
-  }, 30_000);
+  }, 60_000);
 
   test("blocking work runs elsewhere, and a task waits for it", async () => {
     expect(await guest.task(call.blocking_spawn!(8))).toBe(100 + 8 * 21);
     expect(call.calls_here_get!()).toBe(0);                  // in other memories
-  }, 30_000);
+  }, 60_000);
 });
 
 test("four Julia sets, serially and in parallel (C4)", async () => {
@@ -274,7 +274,7 @@ describe("limits and mistakes", () => {
     await expect(twice({ imports: url("guest-worker") })).rejects.toThrow(`error ${ESTART}`);
     stderr.mockRestore();
     error.mockRestore();
-  }, 30_000);
+  }, 60_000);
 
   test("no memory for the bytes is an error of the job", async () => {
     await using runtime = new Runtime({ unhandledFailure: "ignore" });
@@ -284,7 +284,7 @@ describe("limits and mistakes", () => {
     const job = call.thread_exec!(call.thread_new!(), call.echo_fn!(), at, half);
     const outcome = await guest.spawn(call.wait_fn!(), job).result();
     expect(outcome).toMatchObject({ status: "fulfilled", value: 1000 + ENOMEM });
-  }, 30_000);
+  }, 60_000);
 
   test("options are checked", async () => {
     await using runtime = new Runtime();

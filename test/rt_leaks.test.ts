@@ -103,7 +103,7 @@ test("runtimes that come and go give their memory back", async () => {
     for (let i = 0; i < 500; i++) {
       const runtime = new Runtime();
       runtime.spawn(async () => { await sleep(1e9); });
-      runtime.drive();
+      runtime.drive({ ms: 60_000 });
       await runtime.shutdown();
     }
   });
@@ -117,7 +117,7 @@ test("metrics() counts tasks, polls, timers, drives and slices", async () => {
   const sleeper = runtime.spawn(function* () { yield* sleep(1e6); });
   const yielder = runtime.spawn(function* () { for (let i = 0; i < 200; i++) yield* yieldNow(); });
   expect(runtime.metrics()).toMatchObject({ tasksAlive: 2, tasksSpawned: 2, queueDepth: 2, polls: 0 });
-  runtime.drive();
+  runtime.drive({ ms: 60_000 });
   const after = runtime.metrics();
   expect(after).toMatchObject({ tasksAlive: 1, tasksSpawned: 2, queueDepth: 0, timers: 1, drives: 1, polls: 202 });
   expect(yielder.isFinished).toBe(true);
@@ -132,6 +132,6 @@ test("metrics() counts tasks, polls, timers, drives and slices", async () => {
   expect(timed).toBeGreaterThan(0);
   expect(timed).toBeLessThanOrEqual(after.polls);
   sleeper.abort();
-  runtime.drive();
+  runtime.drive({ ms: 60_000 });
   expect(runtime.metrics()).toMatchObject(IDLE);
 });

@@ -22,7 +22,7 @@ test("what is woken and spawned while one unit runs alone is polled in that orde
   const trace: string[] = [];
   const b = watched(runtime, "b", trace);
   const c = watched(runtime, "c", trace);
-  runtime.drive();
+  runtime.drive({ ms: 60_000 });
   trace.length = 0;
   runtime.spawn(function* () {
     b.waker().wake();
@@ -33,7 +33,7 @@ test("what is woken and spawned while one unit runs alone is polled in that orde
     yield* yieldNow();
     trace.push("a again");
   });
-  runtime.drive();
+  runtime.drive({ ms: 60_000 });
   expect(trace).toEqual(["a", "b", "spawned", "c", "a again"]);
   expect(runtime.metrics().queueDepth).toBe(0);
 });
@@ -51,7 +51,7 @@ test("one that yields and is woken in the same poll is polled once, in the place
       return yieldNow().poll(waker) === PENDING ? PENDING : undefined;
     }),
   );
-  runtime.drive();
+  runtime.drive({ ms: 60_000 });
   expect(trace).toEqual(["poll 1", "poll 2", "spawned"]);
 });
 
@@ -123,9 +123,9 @@ describe("one that was woken alone, and yields", () => {
       yield* yieldNow();
       trace.push("a");
     });
-    runtime.drive();
+    runtime.drive({ ms: 60_000 });
     runtime.spawn(function* () { bell.notifyOne(); });
-    runtime.drive();
+    runtime.drive({ ms: 60_000 });
     expect(trace).toEqual(["b", "b", "spawned", "b", "a"]);
   });
 
@@ -155,17 +155,17 @@ describe("a unit that waits to be polled next", () => {
     using runtime = new Runtime({ lane: "manual" });
     const trace: string[] = [];
     const b = watched(runtime, "b", trace);
-    runtime.drive();
+    runtime.drive({ ms: 60_000 });
     trace.length = 0;
     runtime.spawn(function* () {
       b.waker().wake();
       spawn(function* () { trace.push("spawned"); });
       expect(runtime.metrics().queueDepth).toBeGreaterThanOrEqual(2);
     });
-    expect(runtime.drive({ polls: 1 }).more).toBe(true);
+    expect(runtime.drive({ polls: 1, ms: 60_000 }).more).toBe(true);
     expect(runtime.metrics().queueDepth).toBe(2);
     expect(trace).toEqual([]);
-    runtime.drive();
+    runtime.drive({ ms: 60_000 });
     expect(trace).toEqual(["b", "spawned"]);
   });
 
@@ -175,7 +175,7 @@ describe("a unit that waits to be polled next", () => {
       const trace: string[] = [];
       let isLast = false;
       const b = watched(runtime, "b", trace, () => (isLast ? undefined : PENDING));
-      runtime.drive();
+      runtime.drive({ ms: 60_000 });
       isLast = true;
       runtime.spawn(future((waker) => {
         b.waker().wake();                                  // polled next, and ends
@@ -186,7 +186,7 @@ describe("a unit that waits to be polled next", () => {
         waker.wake();                                      // was polled next, had it not ended
         return undefined;
       }));
-      runtime.drive();
+      runtime.drive({ ms: 60_000 });
       expect(trace).toEqual(["b", "b"]);
       expect(runtime.metrics()).toMatchObject({ tasksAlive: 0, queueDepth: 0 });
     }
@@ -196,13 +196,13 @@ describe("a unit that waits to be polled next", () => {
     const runtime = new Runtime({ lane: "manual" });
     const trace: string[] = [];
     const b = watched(runtime, "b", trace);
-    runtime.drive();
+    runtime.drive({ ms: 60_000 });
     runtime.spawn(function* () {
       b.waker().wake();
       runtime[Symbol.dispose]();
       trace.push("a");
     });
-    runtime.drive();
+    runtime.drive({ ms: 60_000 });
     expect(trace).toEqual(["b", "a"]);
     await Promise.resolve();
     expect(runtime.metrics().queueDepth).toBe(0);
@@ -212,13 +212,13 @@ describe("a unit that waits to be polled next", () => {
     using runtime = new Runtime({ lane: "manual" });
     const trace: string[] = [];
     const b = watched(runtime, "b", trace);
-    runtime.drive();
+    runtime.drive({ ms: 60_000 });
     runtime.spawn(function* () {
       b.waker().wake();
       b.abort();
       trace.push("a");
     });
-    runtime.drive();
+    runtime.drive({ ms: 60_000 });
     expect(trace).toEqual(["b", "a"]);
     expect(runtime.metrics()).toMatchObject({ tasksAlive: 0, queueDepth: 0 });
   });

@@ -150,7 +150,7 @@ describe("from inside", () => {
       const inner: JoinHandle<unknown>[] = [];
       const poke = (where: string): void => {
         inner.push(runtime.spawn(() => where));
-        runtime.drive();
+        runtime.drive({ ms: 60_000 });
         trace.push((thrown(() => runtime.blockOn(() => 1)) as { code?: string } | undefined)?.code);
       };
       const handle = runtime.spawn(fn(function* () {
@@ -238,14 +238,14 @@ describe("too late", () => {
       const old = new Runtime();
       for (let k = 0; k < 50; k++) old.spawn(collect());
       old.spawn(async () => { await collect(); });
-      old.drive();
+      old.drive({ ms: 60_000 });
       await settle(1);
       await old.shutdown();
     }
     await using fresh = new Runtime();
     let polls = 0;
     for (let k = 0; k < 60; k++) fresh.spawn(future(() => { polls++; return PENDING; }));
-    fresh.drive();
+    fresh.drive({ ms: 60_000 });
     for (const waker of wakers) waker.wake();
     await settle(2);
     expect(polls).toBe(60);

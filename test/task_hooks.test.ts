@@ -74,10 +74,10 @@ describe("hooks", () => {
     const extra: JoinHandle<number>[] = [];
     let depth = 0;
     const runtime: Runtime = new Runtime({
-      onTaskSpawn: () => { runtime.drive(); },
+      onTaskSpawn: () => { runtime.drive({ ms: 60_000 }); },
       onBeforePoll: () => {
         codes.add((thrown(() => runtime.blockOn(() => 1)) as { code?: string })?.code);
-        runtime.drive();
+        runtime.drive({ ms: 60_000 });
       },
       onTaskTerminate: () => { if (depth++ < 3) extra.push(runtime.spawn(() => depth)); },
     });

@@ -22,7 +22,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** A program of its own, which must end by itself. */
 function program(source: string): Promise<{ code: number; output: string; errors: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, ["--input-type=module", "-e", source], { cwd: root, timeout: 20_000 }, (error, output, errors) => {
+    execFile(process.execPath, ["--input-type=module", "-e", source], { cwd: root, timeout: 50_000 }, (error, output, errors) => {
       resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, output: output.trim(), errors: errors.trim() });
     });
   });
@@ -81,8 +81,12 @@ describe.each(transports)("a worker that dies (%s)", (transport) => {
     };
     const thread = new Thread({ transport, worker });
     expect(await thread.exec(() => 1)).toBe(1);
-    const running = thread.exec(() => tokiwa.sleep(600_000));
-    await sleep(10);
+    const cells = new Int32Array(new SharedArrayBuffer(4));
+    const running = thread.exec((begun: Int32Array) => {
+      Atomics.store(begun, 0, 1);
+      return tokiwa.sleep(600_000);
+    }, cells);
+    while (Atomics.load(cells, 0) === 0) await sleep(1);     // or it begins in the next worker
     void workers[0]!.terminate();
     expect(await running.result()).toMatchObject(died);
     expect(await thread.exec(() => "alive")).toBe("alive");
@@ -209,11 +213,11 @@ describe("a worker that is no worker of ours", () => {
     const pool = new ThreadPool({ size: 2, transport, worker });
     const results = await Promise.all([1, 2, 3].map((n) => pool.exec((k: number) => k, n).result()));
     for (const result of results) expect(result).toMatchObject(died);
-    expect(started).toBeLessThan(10);
+    expect(started).toBeLessThan(30);
     await pool.shutdown();
   });
 
-  test("and never says that it is ready is given up", { timeout: 40_000 }, async () => {
+  test("and never says that it is ready is given up", { timeout: 60_000 }, async () => {
     const thread = new Thread({ worker: () => new NodeWorker("setInterval(() => {}, 1000)", { eval: true }) as unknown as Worker });
     const { reason } = (await thread.exec(() => 1).result()) as { reason: JoinError };
     expect(reason).toMatchObject({ code: "TOKIWA_WORKER_DIED", message: expect.stringContaining("was not ready") });
@@ -289,7 +293,7 @@ describe.each(transports)("errors of a task (%s)", (transport) => {
     expect(await thrownBy(() => { throw Symbol("s"); })).toMatchObject({ code: "TOKIWA_NOT_CLONEABLE" });
     expect(await thrownBy(() => { throw new Proxy({}, { get() { throw "no"; }, ownKeys() { throw "no"; }, getPrototypeOf() { throw "no"; } }); })).toMatchObject({ code: "TOKIWA_NOT_CLONEABLE" });
     expect(await thrownBy(() => { throw Object.assign(new Error("kept"), { fn: () => 1, n: 2 }); })).toMatchObject({ message: "kept", n: 2 });
-  }, 30_000);                                              // nine workers, one after the other
+  }, 60_000);                                              // nine workers, one after the other
 
   test("arguments and results that cannot be cloned fail one call", async () => {
     const pool = new ThreadPool({ size: 1, transport });

@@ -70,6 +70,6 @@ describe("jobs with arguments and results of all sizes", () => {
   test("more jobs that wait than there are records all run at once", async () => {
     const start = performance.now();
     await Promise.all(Array.from({ length: 20_000 }, () => runtime.spawn(send(() => tokiwa.sleep(300)))));
-    expect(performance.now() - start).toBeLessThan(15_000);
-  }, 30_000);
+    expect(performance.now() - start).toBeLessThan(50_000);
+  }, 60_000);
 });

@@ -101,15 +101,17 @@ describe.each(transports)("jobs in one burst (%s)", (transport) => {
 
   test("a job that is aborted before it starts does not run", async () => {
     const runtime = multi({ workerThreads: 1, transport });
-    const mark = send((n: number, ms: number) => {
+    const cells = new Int32Array(new SharedArrayBuffer(4));
+    const mark = send((n: number, ms: number, told?: Int32Array) => {
       const end = performance.now() + ms;
-      while (performance.now() < end);
+      while (performance.now() < end && (told === undefined || Atomics.load(told, 0) === 0));
       ((globalThis as unknown as { marks: number[] }).marks ??= []).push(n);
     });
     await runtime.spawn(mark, -1, 20);
-    const handles = Array.from({ length: 21 }, (_, n) => runtime.spawn(mark, n, n === 0 ? 500 : 0));
+    const handles = Array.from({ length: 21 }, (_, n) => (n === 0 ? runtime.spawn(mark, n, 30_000, cells) : runtime.spawn(mark, n, 0)));
     await sleep(5);
     for (let n = 3; n < handles.length; n += 2) handles[n]!.abort();       // the first ones may have started
+    Atomics.store(cells, 0, 1);
     const results = await Promise.all(handles.map((handle) => handle.result()));
     const isAborted = (n: number): boolean => n >= 3 && n % 2 === 1;
     expect(results.map(({ status }) => status)).toEqual(handles.map((_, n) => (isAborted(n) ? "cancelled" : "fulfilled")));

@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Runs a program of its own; rejects when it fails or does not end. */
 async function program(source: string): Promise<string> {
-  const { stdout } = await execute(process.execPath, ["--input-type=module", "-e", source], { cwd: root, timeout: 20_000 });
+  const { stdout } = await execute(process.execPath, ["--input-type=module", "-e", source], { cwd: root, timeout: 50_000 });
   return stdout.trim();
 }
 
@@ -66,17 +66,15 @@ async function holds(runtime: Runtime): Promise<{ cells: Int32Array; held: Promi
 describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
   test("32 tasks that sleep report more than one thread", async () => {
     const runtime = multi({ workerThreads: 4, transport });
-    const ids = await Promise.all(
-      Array.from({ length: 32 }, () =>
-        runtime.spawn(
-          send(async () => {
-            await tokiwa.sleep(5);
-            return (process as unknown as { getBuiltinModule(name: string): { threadId: number } }).getBuiltinModule("node:worker_threads").threadId;
-          }),
-        ),
-      ),
-    );
-    expect(new Set(ids).size).toBeGreaterThan(1);
+    const where = send(async () => {
+      await tokiwa.sleep(5);
+      return (process as unknown as { getBuiltinModule(name: string): { threadId: number } }).getBuiltinModule("node:worker_threads").threadId;
+    });
+    const ids = new Set<number>();
+    for (let tries = 200; tries > 0 && ids.size < 2; tries--) {   // the one that starts first may do all of them; not for ever
+      for (const id of await Promise.all(Array.from({ length: 32 }, () => runtime.spawn(where)))) ids.add(id);
+    }
+    expect(ids.size).toBeGreaterThan(1);
   });
 
   test("short jobs do not wait behind a long one", async () => {
@@ -118,14 +116,14 @@ describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
       const values = await Promise.all(given.map((one) => runtime.spawn(work, one)));
       expect(values, `TOKIWA_SEED=${seed}`).toEqual(given.map(([n]) => n));
     }
-  }, 30_000);
+  }, 60_000);
 
   test("70 000 jobs in flight all settle", async () => {
     const runtime = multi({ workerThreads: 2, transport });
     const echo = send((n: number) => n);
     const values = await Promise.all(Array.from({ length: 70_000 }, (_, n) => runtime.spawn(echo, n)));
     expect(values.every((value, n) => value === n)).toBe(true);
-  }, 30_000);
+  }, 60_000);
 
   test("a job submits 100 jobs and joins them, on every worker at once", async () => {
     const runtime = multi({ workerThreads: 2, transport });
@@ -243,8 +241,15 @@ describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
         setInterval(() => counter.ticks++, 10);
       }),
     );
-    await sleep(200);
-    expect(await runtime.spawn(send(() => (globalThis as unknown as { ticks: number }).ticks))).toBeGreaterThan(5);
+    const ticks = send(() => (globalThis as unknown as { ticks: number }).ticks);
+    let most = 0;                                            // between two looks, which wake it
+    for (let tries = 20, before = 0; tries > 0 && most <= 5; tries--) {
+      await sleep(200);
+      const seen = await runtime.spawn(ticks);
+      most = Math.max(most, seen - before);
+      before = seen;
+    }
+    expect(most).toBeGreaterThan(5);
   });
 
   test("what runs at a shutdown is cancelled, and what never ends does not hold it up", async () => {
@@ -353,16 +358,17 @@ describe("sending", () => {
 
 describe("spawnBlocking", () => {
   test("a timer fires before a long computation ends", async () => {
-    const trace: string[] = [];
-    const sum = spawnBlocking((n: number) => {
+    const cells = new Int32Array(new SharedArrayBuffer(4));
+    const sum = spawnBlocking((n: number, told: Int32Array) => {
       let total = 0;
       for (let i = 0; i < n; i++) total += i;
-      return total;
-    }, 50_000_000);
-    const timer = sleep(10).then(() => trace.push("timer"));
-    trace.push(String(await sum));
-    await timer;
-    expect(trace).toEqual(["timer", "1249999975000000"]);
+      Atomics.wait(told, 0, 0, 30_000);                      // until the timer has fired
+      return [total, Atomics.load(told, 0)];
+    }, 50_000_000, cells);
+    await sleep(10);
+    Atomics.store(cells, 0, 1);
+    Atomics.notify(cells, 0);
+    expect(await sum).toEqual([1_249_999_975_000_000, 1]);
   });
 
   test("blockOn() waits for a blocking job, on Node's main thread", async () => {

@@ -127,8 +127,20 @@ describe("SharedSemaphore, SharedNotify, SharedBarrier", () => {
     notify.notifyOne();
     notify.notifyOne();
     await notify.notified();
-    const waits = [1, 2, 3].map(() => pool.exec((n: SharedNotify) => n.notified(), notify));
-    await sleep(100);
+    const waiting = new Int32Array(new SharedArrayBuffer(4));
+    const waits = [1, 2, 3].map(() =>
+      pool.exec(
+        async (n: SharedNotify, cells: Int32Array) => {
+          const told = n.notified().then(() => {});
+          await new Promise((resolve) => setTimeout(resolve, 1));   // it waits by now
+          Atomics.add(cells, 0, 1);
+          await told;
+        },
+        notify,
+        waiting,
+      ),
+    );
+    while (Atomics.load(waiting, 0) < 3) await sleep(1);
     notify.notifyWaiters();
     await Promise.all(waits);
     await pool.exec((n: SharedNotify) => n.notifyOne(), notify);
@@ -215,7 +227,7 @@ describe("blockOn()", () => {
     });
     expect(all).toEqual(["after", 8, 12, "4,8,12,16"]);
     await worker.terminate();
-  }, 20_000);
+  }, 60_000);
 
   test("misses no answer that comes as it begins to wait", () => {
     const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 2 });
@@ -306,9 +318,10 @@ describe("sharedChannel", () => {
     expect((await waiting.result()).status).toBe("cancelled");
     await expect(thread.exec((...all: unknown[]) => all, tx, { no: () => 0 })).rejects.toThrow("cannot be sent");
     await busy;
+    const held = thread.exec(() => tokiwa.sleep(600_000));
     const never = thread.exec((s: SharedSender<number>) => s.send(2), tx);
     await thread.shutdown();
-    expect((await never.result()).status).toBe("cancelled");
+    expect([(await held.result()).status, (await never.result()).status]).toEqual(["cancelled", "cancelled"]);
     tx.close();
     expect(await rx.recv()).toBe(undefined);
   });

@@ -56,7 +56,7 @@ describe.each(transports)("Thread (%s)", (transport) => {
     };
     expect(await thread.exec(fib, 4)).toBe(3);
     thread.terminate();
-  }, 30_000);
+  }, 60_000);
 
   test("after terminate() new calls reject and pending ones are cancelled", async () => {
     const thread = new Thread({ transport, name: "t" });

@@ -61,11 +61,11 @@ export function descriptors(): number {
   return readdirSync("/proc/self/fd").length;
 }
 
-/** Waits until `isTrue`, looking again every few milliseconds; at most 10 s. */
+/** Waits until `isTrue`, looking again every few milliseconds; at most 20 s. */
 export async function eventually(isTrue: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 20_000;
   while (!isTrue()) {
-    if (performance.now() > end) throw new Error(`not within 10 s: ${what}`);
+    if (performance.now() > end) throw new Error(`not within 20 s: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
@@ -85,7 +85,7 @@ export interface Finished {
   readonly output: string;
 }
 
-/** Runs a module's source in a Node of its own, at most 20 s. `onOutput` sees what it has printed so far. */
+/** Runs a module's source in a Node of its own, at most 50 s. `onOutput` sees what it has printed so far. */
 export function runProgram(source: string, { limits, onOutput }: { limits?: string; onOutput?: (output: string, kill: (signal: NodeJS.Signals) => void) => void } = {}): Promise<Finished> {
   const dist = (file: string): string => JSON.stringify(new URL(`../../dist/${file}`, import.meta.url).href);
   const program = source.replaceAll('"tokiwa"', dist("index.js")).replaceAll('"tokiwa/net"', dist("net.js"));
@@ -96,7 +96,7 @@ export function runProgram(source: string, { limits, onOutput }: { limits?: stri
       ? startProcess(process.execPath, args, { cwd })
       : startProcess("bash", ["-c", `${limits}; exec "$0" "$@"`, process.execPath, ...args], { cwd });
   let output = "";
-  const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), 50_000);
   const onData = (data: Buffer): void => {
     output += data.toString();
     onOutput?.(output, (signal) => child.kill(signal));
