@@ -14,8 +14,8 @@
 //! What a task and its handle have in common is behind a lock that is held for a few instructions.
 
 use crate::abi;
-use crate::task::{poll_as, JoinError};
-use alloc::{boxed::Box, sync::Arc};
+use crate::task::{self, Finish, JoinError};
+use alloc::sync::Arc;
 use core::cell::UnsafeCell;
 use core::future::Future;
 use core::pin::Pin;
@@ -47,7 +47,9 @@ impl<T> Shared<T> {
         self.is_held.store(false, SeqCst);
         result
     }
+}
 
+impl<T> Finish<T> for Arc<Shared<T>> {
     fn finish(&self, result: Result<T, JoinError>) {
         let waiter = self.with(|end| {
             end.result = Some(result);
@@ -60,31 +62,6 @@ impl<T> Shared<T> {
     }
 }
 
-struct Body<F: Future> {
-    future: F,
-    shared: Arc<Shared<F::Output>>,
-}
-
-extern "C" fn poll_body<F: Future>(arg: usize, task: i32) -> i32 {
-    let body = arg as *mut Body<F>;
-    if task < 0 {
-        let body = unsafe { Box::from_raw(body) };
-        let shared = body.shared.clone();
-        drop(body);
-        shared.finish(Err(JoinError(())));
-        return abi::READY;
-    }
-    // The box stays where it is until the future is done, so pinning it is sound.
-    match poll_as(task, unsafe { Pin::new_unchecked(&mut (*body).future) }) {
-        Poll::Pending => abi::PENDING,
-        Poll::Ready(value) => {
-            let shared = unsafe { Box::from_raw(body) }.shared.clone();
-            shared.finish(Ok(value));
-            abi::READY
-        }
-    }
-}
-
 fn start<F>(future: F, spawn: impl FnOnce(abi::PollFn, usize) -> i32) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -92,10 +69,8 @@ where
 {
     let end = UnsafeCell::new(End { result: None, waiter: None });
     let shared = Arc::new(Shared { is_held: AtomicBool::new(false), is_finished: AtomicBool::new(false), task: AtomicI32::new(-1), end });
-    let body = Box::into_raw(Box::new(Body { future, shared: shared.clone() }));
-    let task = spawn(poll_body::<F>, body as usize);
+    let task = task::start(future, shared.clone(), spawn);
     if task < 0 {
-        drop(unsafe { Box::from_raw(body) });
         panic!("the loop cannot start another task: {}", task);
     }
     shared.task.store(task, SeqCst);

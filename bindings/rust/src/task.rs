@@ -1,7 +1,8 @@
 //! Tasks.
 //!
 //! A spawned future lives in a box that the core holds by its address, and is polled until it is ready or
-//! aborted; in its last poll (`task < 0`) the box is dropped. `Shared` is what box and handle have in common.
+//! aborted; in its last poll (`task < 0`) the box is dropped. What box and handle have in common is `Shared` here, and one with a lock where
+//! futures go from thread to thread (loops.rs).
 
 use crate::abi;
 use crate::portable::Portable;
@@ -69,30 +70,19 @@ pub(crate) fn poll_as<F: Future + ?Sized>(task: i32, future: Pin<&mut F>) -> Pol
     result
 }
 
-struct Shared<T> {
-    result: RefCell<Option<Result<T, JoinError>>>,
-    waiter: RefCell<Option<Waker>>,
-    is_finished: Cell<bool>,
+/// Where a task's result goes: what its box and its handle have in common.
+pub(crate) trait Finish<T>: Clone {
+    /// Keeps the result, and wakes whoever waits for it.
+    fn finish(&self, result: Result<T, JoinError>);
 }
 
-impl<T> Shared<T> {
-    fn finish(&self, result: Result<T, JoinError>) {
-        *self.result.borrow_mut() = Some(result);
-        self.is_finished.set(true);
-        let waiter = self.waiter.borrow_mut().take();
-        if let Some(waiter) = waiter {
-            waiter.wake();
-        }
-    }
-}
-
-struct Body<F: Future> {
+struct Body<F, S> {
     future: F,
-    shared: Rc<Shared<F::Output>>,
+    shared: S,
 }
 
-extern "C" fn poll_body<F: Future>(arg: usize, task: i32) -> i32 {
-    let body = arg as *mut Body<F>;
+extern "C" fn poll_body<F: Future, S: Finish<F::Output>>(arg: usize, task: i32) -> i32 {
+    let body = arg as *mut Body<F, S>;
     if task < 0 {
         let body = unsafe { Box::from_raw(body) };
         let shared = body.shared.clone();
@@ -111,16 +101,41 @@ extern "C" fn poll_body<F: Future>(arg: usize, task: i32) -> i32 {
     }
 }
 
+/// Gives a future to the core with `spawn`; the new task's number, or an error below 0, and then the future is dropped.
+pub(crate) fn start<F: Future, S: Finish<F::Output>>(future: F, shared: S, spawn: impl FnOnce(abi::PollFn, usize) -> i32) -> i32 {
+    let body = Box::into_raw(Box::new(Body { future, shared }));
+    let task = spawn(poll_body::<F, S>, body as usize);
+    if task < 0 {
+        drop(unsafe { Box::from_raw(body) });
+    }
+    task
+}
+
+struct Shared<T> {
+    result: RefCell<Option<Result<T, JoinError>>>,
+    waiter: RefCell<Option<Waker>>,
+    is_finished: Cell<bool>,
+}
+
+impl<T> Finish<T> for Rc<Shared<T>> {
+    fn finish(&self, result: Result<T, JoinError>) {
+        *self.result.borrow_mut() = Some(result);
+        self.is_finished.set(true);
+        let waiter = self.waiter.borrow_mut().take();
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+}
+
 /// Starts a task: queued, first polled when the loop runs.
 ///
 /// # Panics
 /// When the core has no memory for another task, or the module is not attached.
 pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
     let shared = Rc::new(Shared { result: RefCell::new(None), waiter: RefCell::new(None), is_finished: Cell::new(false) });
-    let body = Box::into_raw(Box::new(Body { future, shared: shared.clone() }));
-    let task = unsafe { abi::tk_spawn_detached(poll_body::<F>, body as usize) };
+    let task = start(future, shared.clone(), |poll, arg| unsafe { abi::tk_spawn_detached(poll, arg) });
     if task < 0 {
-        drop(unsafe { Box::from_raw(body) });
         panic!("the runtime cannot start another task: {}", task);
     }
     JoinHandle { shared, task }
