@@ -63,10 +63,10 @@ export interface RemoteBody {
   awaited?(task: Task<unknown>, onFulfilled: unknown, onRejected: unknown): Waker & PromiseLike<unknown>;
 }
 
-/** The id given out last, by whichever copy of this package: ids are compared. */
 /** What `taskBuilder({ signal })` listens with. */
 const aborts = /* @__PURE__ */ new FanOut<AbortSignal>((signal, fire) => signal.addEventListener("abort", fire), (signal, fire) => signal.removeEventListener("abort", fire));
 
+/** The id given out last, by whichever copy of this package: ids are compared. */
 const ids: { last: number } = /* @__PURE__ */ shared("ids", () => ({ last: 0 }));
 
 export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> {
