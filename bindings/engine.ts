@@ -20,29 +20,14 @@ import { fromPromise } from "./task/promise.ts";
 import { currentScope } from "./task/scope.ts";
 import { callOf, isTask, type JoinHandle, Task, type TaskMeta } from "./task/task.ts";
 import { installedThreads, requireThreads, type RuntimeThreads, type ThreadOptions } from "./workers/seam.ts";
-import type { ResourceLimits } from "./workers/start.ts";
 
 const ignore = (): void => {};
 
 export type Flavor = "current-thread" | "multi-thread";
 
-export interface RuntimeOptions {
+export interface RuntimeOptions extends ThreadOptions {
   /** Default `"current-thread"`. */
   flavor?: Flavor;
-  /** Workers of a multi-thread runtime, 1 to 1024; started on demand. Default: the cores of the host. */
-  workerThreads?: number;
-  /** Threads for `spawnBlocking()`, 1 to 1024; started on demand. Default: the cores, at least 4. */
-  maxBlockingThreads?: number;
-  /** Milliseconds an idle blocking thread lives; default 10 000. */
-  threadKeepAlive?: number;
-  /** What threads are called: a prefix, or a function of the index. */
-  threadName?: string | ((index: number) => string);
-  /** Starts a worker whose entry calls `expose()`: for bundlers. */
-  worker?: () => Worker;
-  /** Of each worker; Node, Bun and Deno. */
-  resourceLimits?: ResourceLimits;
-  /** How threads talk. Default `"auto"`: shared memory where it can be posted, else messages. */
-  transport?: "auto" | "shared" | "messages";
   /** Polls between looks at timers and I/O, 1 to 1 000 000; default 61, as in Tokio. */
   eventInterval?: number;
   /** Milliseconds one drive may take before the host gets a turn; default 8, on a page's main thread 4. */
@@ -95,11 +80,11 @@ export class Engine {
     this.isMulti = checkOneOf("flavor", orDefault(given.flavor, "current-thread"), ["current-thread", "multi-thread"]) === "multi-thread";
     if (this.isMulti) requireThreads("a multi-thread runtime");
     if (given.workerThreads !== undefined && !this.isMulti) throw new OptionError(`workerThreads is for the flavor "multi-thread" only, got ${show(given.workerThreads)} with "current-thread"`);
-    if (THREAD_OPTIONS.some((name) => given[name] !== undefined)) requireThreads("options of threads").check(given as ThreadOptions);
+    if (THREAD_OPTIONS.some((name) => given[name] !== undefined)) requireThreads("options of threads").check(given);
     const startPaused = orDefault(given.startPaused, false);
     if (typeof startPaused !== "boolean") throw new OptionError(`startPaused must be true or false, got ${show(startPaused)}`);
     for (const hook of HOOKS) if (given[hook] !== undefined) checkFunction(hook, given[hook]);
-    this.options = given as RuntimeOptions;
+    this.options = given;
     this.scheduler = new CurrentThread({
       eventInterval: checkInteger("eventInterval", orDefault(given.eventInterval, 61), 1, 1_000_000),
       timeSlice: checkSlice(orDefault(given.timeSlice, isPage ? 4 : 8)),

@@ -8,12 +8,19 @@ import type { ResourceLimits } from "./start.ts";
 
 /** What a runtime says about its threads. */
 export interface ThreadOptions {
+  /** Workers of a multi-thread runtime, 1 to 1024; started on demand. Default: the cores of the host. */
   workerThreads?: number;
+  /** Threads for `spawnBlocking()`, 1 to 1024; started on demand. Default: the cores, at least 4. */
   maxBlockingThreads?: number;
+  /** Milliseconds an idle blocking thread lives; default 10 000. */
   threadKeepAlive?: number;
+  /** What threads are called: a prefix, or a function of the index. */
   threadName?: string | ((index: number) => string);
+  /** Starts a worker whose entry calls `expose()`: for bundlers. */
   worker?: () => Worker;
+  /** Of each worker; Node, Bun and Deno. */
   resourceLimits?: ResourceLimits;
+  /** How threads talk. Default `"auto"`: shared memory where it can be posted, else messages. */
   transport?: "auto" | "shared" | "messages";
 }
 
