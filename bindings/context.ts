@@ -18,7 +18,7 @@ const UNIT = 1;
 /** It is the unit and the task. */
 const TASK = 2;
 
-/** What a drive puts aside, and puts back when it ends. */
+/** What is put aside and put back: by a drive, and by whoever polls something for others. */
 export interface Outer {
   readonly waker: Waker | null;
   readonly unit: Unit | null;
@@ -109,7 +109,7 @@ export class Context {
     this.standsFor = WAKER;
   }
 
-  /** What is put aside while a scheduler drives. */
+  /** What is put aside while somebody else's drive or poll runs. On the hottest paths only the fields that change are. */
   leave(): Outer {
     const { waker, unit, verdict, budget, task, reactor, scope, locals } = this;
     return { waker, unit, verdict, budget, task, reactor, scope, locals };

@@ -76,22 +76,17 @@ export class Root implements Unit {
     this.isFailed = true;
     this.outcome = error;
     this.scheduler.removeRoot(this);
-    const { waker, unit, budget, task, reactor, verdict } = context;
-    context.unit = context.waker = this;
+    const outer = context.leave();
+    context.enter(this);
     context.task = null;
-    context.reactor = this.scheduler;
     context.budget = COOP_BUDGET;
+    context.reactor = this.scheduler;
     try {
       this.main[Symbol.dispose]?.();
     } catch (thrown) {
       this.outcome = thrown;
     }
-    context.waker = waker;
-    context.unit = unit;
-    context.budget = budget;
-    context.task = task;
-    context.reactor = reactor;
-    context.verdict = verdict;
+    context.comeBack(outer);
     this.onDone?.();
   }
 }

@@ -632,7 +632,8 @@ ownWhenRead(Task.prototype);
  */
 export function generatorWaits(generator: Generator, poller: Waker): string[] {
   const found: Future<unknown>[] = [];
-  const { waker, budget, probe, task } = context;
+  const { probe } = context;
+  const outer = context.leave();
   context.waker = poller;
   context.budget = 0;
   context.probe = found;
@@ -642,10 +643,8 @@ export function generatorWaits(generator: Generator, poller: Waker): string[] {
   } catch {
     // one that runs now cannot be asked
   }
-  context.waker = waker;
-  context.budget = budget;
+  context.comeBack(outer);
   context.probe = probe;
-  context.task = task;
   return found.map(describeFuture);
 }
 

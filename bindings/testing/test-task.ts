@@ -23,16 +23,14 @@ export class TestTask<T> {
   /** The value, `PENDING`, or a throw of the rejection. */
   poll(): T | typeof PENDING {
     this.#wakes = 0;
-    const { waker, unit, budget } = context;
+    const outer = context.leave();
     context.waker = this.#waker;
     context.unit = null;
     context.budget = UNLIMITED;
     try {
       return this.#future.poll(this.#waker);
     } finally {
-      context.waker = waker;
-      context.unit = unit;
-      context.budget = budget;
+      context.comeBack(outer);
     }
   }
 
