@@ -35,8 +35,10 @@ export function blockOn<T>(engine: Engine, main: TaskFn<[], T> | Future<T>): T {
 /** Waits for an answer of a thread, or in a shared primitive, at most until the next timer. False when nothing is out there, or this thread may not block. */
 function waitForThreads(scheduler: CurrentThread): boolean {
   const provider = installedThreads();
-  if (provider === undefined || !mayBlock || (scheduler.busyElsewhere === 0 && !provider.waitsAtWord()) || !provider.pump()) return false;
-  if (scheduler.isReady || (scheduler.busyElsewhere === 0 && !provider.waitsAtWord())) return true;
+  if (provider === undefined || !mayBlock) return false;
+  const isWaiting = (): boolean => scheduler.busyElsewhere > 0 || provider.waitsAtWord();
+  if (!isWaiting() || !provider.pump()) return false;
+  if (scheduler.isReady || !isWaiting()) return true;      // it has come meanwhile
   provider.park(scheduler.clock.isPaused ? Infinity : Math.max(0, scheduler.nextTick - scheduler.clock.now()));
   return true;
 }
