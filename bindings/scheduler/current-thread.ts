@@ -554,7 +554,7 @@ export class CurrentThread implements TaskScheduler {
           if (verdict === UNIT_DONE) units[index] = undefined;   // a finished wait must not live until its slot is used again
           if (this.isClosed) break;
         }
-        if (isInScope()) leaveScope();
+        leaveScope();
         total += polled;
         if (next.handle >= 0) total += this.#pollNext(limit - total);
         next.isOpen = false;
@@ -588,7 +588,7 @@ export class CurrentThread implements TaskScheduler {
       context.budget = COOP_BUDGET;
       next.isOpen = true;
       const verdict = unit.run();
-      if (isInScope()) leaveScope();
+      leaveScope();
       if (verdict === UNIT_DONE) {
         if (units[handle & INDEX_MASK] === unit) units[handle & INDEX_MASK] = undefined;
         if (!this.isClosed) this.#calls.unitFree(this.#arena, handle);

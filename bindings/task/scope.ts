@@ -138,13 +138,17 @@ export function startInScope<R>(scope: Scope, fn: () => R): R {
   }
 }
 
-/** Whether `leaveScope()` has something to do. */
+/** Whether `startInScope()` stayed. */
 export function isInScope(): boolean {
   return async.isEntered;
 }
 
-/** Goes back to the async context of the drive. */
+/** Goes back to the async context of the drive, if `startInScope()` stayed. */
 export function leaveScope(): void {
+  if (async.isEntered) goBack();
+}
+
+function goBack(): void {
   const { context: host, prior } = async;
   async.isEntered = false;
   async.prior = undefined;

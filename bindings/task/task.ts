@@ -33,7 +33,7 @@ import type { CurrentTask, JoinHandle, TaskHooks, TaskMeta, TaskResult, TaskSche
 import { JoinWait, ResultFuture } from "./join.ts";
 import { type Call, isGenerator, isGeneratorFunction } from "./kinds.ts";
 import { addWaiter, removeWaiter, wakeAll, type Waiters } from "./waiters.ts";
-import { currentScope, isInScope, leaveScope, Scope, startInScope } from "./scope.ts";
+import { currentScope, leaveScope, Scope, startInScope } from "./scope.ts";
 
 export type { CurrentTask, JoinHandle, TaskHooks, TaskMeta, TaskResult, TaskScheduler } from "./handle.ts";
 export { callOf, isGenerator, isGeneratorFunction } from "./kinds.ts";
@@ -172,7 +172,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     let scope = lent;
     try {
       if (isGeneratorFunction(fn)) {
-        if (isInScope()) leaveScope();
+        leaveScope();
         this.body = args === undefined ? fn() : fn(...args);
         this.flags |= GENERATOR;
         this.admit();
@@ -191,14 +191,14 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
         result = startInScope(scope, args === undefined ? fn : () => fn(...args));
       }
       if (isFuture(result)) {
-        if (isInScope()) leaveScope();
+        leaveScope();
         this.flags |= FUTURE;
         this.body = result;
         this.admit();
         return this.pollFuture();
       }
       if (isGenerator(result)) {
-        if (isInScope()) leaveScope();
+        leaveScope();
         this.flags |= GENERATOR;
         this.body = result;
         this.admit();
