@@ -150,6 +150,10 @@ export function receive<M>(port: MessagePort, take: (message: M) => void, onUnre
   if (onUnreadable !== undefined) port.onmessageerror = onUnreadable;
 }
 
+/** Takes a message without a turn of the event loop, where the host can. */
+export const receiveNow: ((port: MessagePort) => { message: unknown } | undefined) | undefined =
+  builtinModule<{ receiveMessageOnPort(port: MessagePort): { message: unknown } | undefined }>("node:worker_threads")?.receiveMessageOnPort;
+
 /** Whether a macrotask runs as soon as the callbacks of one poll of sockets are through (Node, Bun, Deno). */
 export const followsPoll: boolean = globals.setImmediate !== undefined;
 

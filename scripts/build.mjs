@@ -37,8 +37,8 @@ async function writeWorkerSource() {
 const workerImportsEntries = {
   name: "worker-imports-entries",
   setup({ onResolve }) {
-    onResolve({ filter: /index\.ts$/ }, ({ importer, path }) => {
-      if (importer !== at("bindings/workers/entry.ts")) return undefined;
+    onResolve({ filter: /(main|index)\.ts$/ }, ({ importer, path }) => {
+      if (importer !== at("bindings/workers/file-entry.ts")) return undefined;
       return { path: path.startsWith("../threads/") ? "./threads.js" : "./index.js", external: true };
     });
   },

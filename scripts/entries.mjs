@@ -19,7 +19,7 @@ const ENTRIES = [
   { name: "./guest", source: "guest/main.ts", out: "guest", types: "guest/index.ts", bundled: "guest.bundled" },
   { name: null, source: "guest/index.ts", out: "guest.bundled" },
   { name: "./testing", source: "testing/index.ts", out: "testing" },
-  { name: null, source: "workers/entry.ts", out: "tokiwa-worker" },
+  { name: null, source: "workers/file-entry.ts", out: "tokiwa-worker" },
   { name: null, source: "cli/main.ts", out: "cli" },
 ];
 

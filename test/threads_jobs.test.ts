@@ -1,6 +1,6 @@
 // Jobs that start in bursts: each has its own task, outcome and abort, whatever ran before it in the same burst.
 import { currentTask, Runtime, sleep, type Suspend, taskBuilder } from "tokiwa";
-import { send, type Sendable } from "tokiwa/threads";
+import { send, type Sendable, SharedMutex } from "tokiwa/threads";
 import { afterEach, describe, expect, test } from "vitest";
 import { transports } from "./support/sent.ts";
 
@@ -40,6 +40,27 @@ describe.each(transports)("jobs in one burst (%s)", (transport) => {
       if (n % kinds.length === 3) expect(result).toMatchObject({ status: "rejected", reason: { name: "RangeError", message: String(n) } });
       else expect(result).toEqual({ status: "fulfilled", value: n % kinds.length === 5 ? { n } : n });
     }
+  });
+
+  test("what a worker reads only when it is needed: shared primitives, the names in scope, both while others run, and a failure meanwhile", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const source = "export const lock = (m, n) => typeof m.lock === 'function' ? n : -1; export const fail = (m) => { throw new RangeError(typeof m.tryLock); };";
+    const url = `data:text/javascript,${encodeURIComponent(source)}`;
+    const mutex = new SharedMutex(0);
+    const handles = [
+      runtime.spawn(send(url, "lock"), mutex, 1),
+      runtime.spawn(send(url, "fail"), mutex),
+      runtime.spawn(send((m: SharedMutex<number>) => typeof m.lock), mutex),
+      runtime.spawn(send(() => typeof tokiwa.sleep)),
+      runtime.spawn(send(() => 4)),
+      runtime.spawn(send(url, "none"), mutex),
+    ];
+    const aborted = runtime.spawn(send(url, "lock"), mutex, 2);
+    aborted.abort();
+    const results = await Promise.all([...handles, aborted].map((handle) => handle.result()));
+    const values = results.map((result) => (result.status === "fulfilled" ? result.value : ((result.reason as { code?: string }).code ?? (result.reason as Error).message)));
+    expect(values).toEqual([1, "function", "function", "function", 4, "TOKIWA_NOT_FOUND", "TOKIWA_CANCELLED"]);
+    expect(await runtime.spawn(send(url, "lock"), mutex, 3)).toBe(3);      // as soon as all of it is there
   });
 
   test("a job knows its own task, also after an await of something foreign", async () => {

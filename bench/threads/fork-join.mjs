@@ -6,7 +6,7 @@ const ANSWER = 832_040 * TIMES;
 
 const side = (transport, workerThreads) => async () => {
   const { Runtime } = await import("../../dist/index.js");
-  const { remoteFib } = await import("./workers/tokiwa.mjs");
+  const { remoteFib } = await import("./workers/fib.mjs");
   const runtime = new Runtime({ flavor: "multi-thread", workerThreads, transport });
   await Promise.all(Array.from({ length: 2 * workerThreads }, () => runtime.spawn(remoteFib, 10, 5)));
   return {
@@ -31,7 +31,7 @@ export default [
       "tokiwa messages": side("messages", 2),
       "tokiwa shared, one worker": side("shared", 1),
       sequential: async () => {
-        const { plainFib } = await import("./workers/tokiwa.mjs");
+        const { plainFib } = await import("./workers/fib.mjs");
         return {
           run: () => {
             let sum = 0;

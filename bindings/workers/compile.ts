@@ -21,6 +21,26 @@ export function setScope(names: object): void {
   scope = names;
 }
 
+/** Where that means to read most of the package: how to do so, until it is done. */
+let loadScope: (() => Promise<object>) | undefined;
+let loading: Promise<void> | undefined;
+export function setLazyScope(load: () => Promise<object>): void {
+  loadScope = load;
+}
+
+/** Reads the rest of the package for functions that mention it and for shared primitives. Undefined when there is nothing to wait for. */
+export function scopeLoading(): Promise<void> | undefined {
+  if (loadScope === undefined) return undefined;
+  return (loading ??= loadScope().then((names) => {
+    setScope(names);
+    loadScope = undefined;
+  }));
+}
+
+function inScope(source: string, make: () => Fn): Fn | Promise<Fn> {
+  return (source.includes("tokiwa") ? scopeLoading()?.then(make) : undefined) ?? make();
+}
+
 /** Exports of the module a thread was started with. */
 let moduleExports: Record<string, unknown> | undefined;
 export function setModuleExports(names: Record<string, unknown>): void {
@@ -33,9 +53,9 @@ const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
 export function compile(definition: Definition): Fn | Promise<Fn> {
   switch (definition.kind) {
     case "source":
-      return fromSource(definition.source, definition.name);
+      return inScope(definition.source, () => fromSource(definition.source, definition.name));
     case "body":
-      return fromBody(definition.source, definition.parameters, definition.isAsync);
+      return inScope(definition.source, () => fromBody(definition.source, definition.parameters, definition.isAsync));
     case "module":
       return fromModule(definition.url, definition.name);
     case "exposed":

@@ -1,4 +1,4 @@
-// What a worker runs: waits for its port, then serves jobs. dist/tokiwa-worker.js, and the source-text worker.
+// What a worker runs that is started from its source text: waits for its port, then serves jobs. There are no files beside it.
 
 import * as root from "../index.ts";
 import * as threads from "../threads/index.ts";

@@ -1,7 +1,6 @@
 // Delivered jobs, oldest first, as the messages they came in: a job is an object only once it starts and does not end at once.
 
 import { JOB_HEADER, type Definition } from "./wire.ts";
-import { unpackShared } from "./sendable.ts";
 
 /** One message: the place of the next job in it. */
 interface Batch {
@@ -22,6 +21,8 @@ export class Incoming {
   id = 0;
   definition!: Definition;
   args!: unknown[];
+  /** Its arguments are packed: there are shared primitives among them. */
+  hasShared = false;
   length = 0;
   readonly #definitions = new Map<number, Definition>();
   #batches: Batch[] = [];
@@ -40,7 +41,7 @@ export class Incoming {
     const { jobs, arity, at } = batch;
     const size = arity < 0 ? -arity - 1 : arity;
     this.args = size === 0 ? [] : jobs.slice(at, at + size);
-    if (arity < 0) unpackShared(this.args);
+    this.hasShared = arity < 0;
     this.id = batch.nextId++;
     batch.at = at + size;
     batch.runLeft--;

@@ -9,13 +9,13 @@
 
 import type { Job, JobPlace, PlacedJob } from "./job.ts";
 import { JobTable } from "./job-table.ts";
-import { type HostTimer, monotonicNow, receive, startTimer, stopTimer, unrefTimer } from "../host.ts";
+import { type HostTimer, monotonicNow, receive, receiveNow, startTimer, stopTimer, unrefTimer } from "../host.ts";
 import type { PackedError } from "./errors-wire.ts";
 import { buryMember, familyTable, newMember, warnMember } from "./family.ts";
 import { getParentWord, noteReceived } from "./parking.ts";
 import type { SharedJobs } from "./shared-jobs.ts";
 import { byDefinition, type SendableFunction } from "./sendable.ts";
-import { receiveNow, startWorker, type StartOptions, type WorkerThread } from "./start.ts";
+import { startWorker, type StartOptions, type WorkerThread } from "./start.ts";
 import { ANSWER_HEADER, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, JOB_HEADER, MAIL, SENT, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
 
 /** A worker that has not said that it is ready after so long, in ms, will not. */

@@ -2,10 +2,10 @@
 
 import { builtinModule } from "../host.ts";
 import { Runtime, setDefaultRuntime } from "../runtime.ts";
-import { importModule, setModuleExports } from "./compile.ts";
+import { importModule, scopeLoading, setModuleExports } from "./compile.ts";
 import { joinFamily } from "./family.ts";
 import { WorkerSide } from "./side.ts";
-import { inheritOrigin } from "./start.ts";
+import { inheritOrigin } from "./origin.ts";
 import type { StartMessage } from "./wire.ts";
 
 interface ParentPort {
@@ -49,6 +49,8 @@ function accept(data: unknown): void {
 
 async function serve(start: StartMessage): Promise<void> {
   inheritOrigin(start.origin);
+  // In a page now, for what comes later may hold the thread that it is fetched by.
+  if (builtinModule("node:worker_threads") === undefined) await scopeLoading();
   const lock = start.lock !== undefined && (await holdLock(start.lock)) ? start.lock : undefined;
   joinFamily(start.family, start.member, lock);
   const runtime = new Runtime();

@@ -4,7 +4,7 @@
 // Messages are received without the event loop where the host can do that. In a page's worker it cannot: there it waits only while
 // everything comes back through shared memory, and as soon as a worker has sent a message it stops, for nobody would read it.
 
-import { receiveNow } from "./start.ts";
+import { receiveNow } from "../host.ts";
 
 /** A pool that has jobs out. */
 export interface Pumped {

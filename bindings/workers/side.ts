@@ -13,12 +13,12 @@
 
 import { TokiwaError } from "../errors.ts";
 import { PENDING, type Waker } from "../future.ts";
-import { builtinModule, macrotask, microtask, monotonicNow, receive } from "../host.ts";
+import { builtinModule, macrotask, microtask, monotonicNow, receive, receiveNow } from "../host.ts";
 import { burst, pollFirst } from "../scheduler/burst.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Scope } from "../task/scope.ts";
 import { callOf, type RemoteBody, Task, type TaskResult } from "../task/task.ts";
-import { compile, explainFreeVariable } from "./compile.ts";
+import { compile, explainFreeVariable, scopeLoading } from "./compile.ts";
 import { packError, type PackedError, unpackError } from "./errors-wire.ts";
 import { Incoming } from "./incoming.ts";
 import { settleTask } from "./job.ts";
@@ -27,7 +27,6 @@ import { notifyParent } from "./parking.ts";
 import { installedThreads, type RuntimeThreads } from "./seam.ts";
 import { type Fn, Known } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
-import { receiveNow } from "./start.ts";
 import { AWAKE, SharedWork, WOKEN } from "./shared-work.ts";
 import { arityOf, notCloneable, packShared, type SendableFunction, takeArgs, type TakenArgs, takeMoves, tellWhenOver, unpackShared } from "./sendable.ts";
 import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, MAIL, REJECTED, SENT, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
@@ -360,7 +359,20 @@ export class WorkerSide implements RuntimeThreads {
         return true;
       }
     }
-    return this.#begin(id, 0, known, args, lent);
+    return incoming.hasShared ? this.#beginWithShared(id, known, args, lent) : this.#begin(id, 0, known, args, lent);
+  }
+
+  #beginWithShared(id: number, known: Known, args: unknown[], lent: Scope): boolean {
+    const loading = scopeLoading();
+    if (loading === undefined) {
+      unpackShared(args);
+      return this.#begin(id, 0, known, args, lent);
+    }
+    this.#callWhenLoaded(id, 0, known, loading.then(() => {
+      unpackShared(args);
+      return known.fn ?? compile(known.definition);
+    }), args);
+    return true;
   }
 
   /** Compiles the function if need be, and starts it. */

@@ -5,9 +5,9 @@
 //   url      tokiwa-worker.js beside this file: what a strict Content-Security-Policy allows
 //   source   the worker as text (a Blob in pages): needs no file, so it works in bundles and behind missing headers
 //
-// What a first result takes is reading modules: of 125 ms of CPU time on Node 26, 50 for the package in two threads. One file
-// for all entries takes 14 ms less, but no bundler could leave any of it out; without names and spaces, or without the worker's text, it
-// takes as long.
+// What a first result takes is reading modules, 30 ms for all of the package: so the worker's file reads a third of it, and the rest
+// when a function mentions `tokiwa` or a shared primitive comes (file-entry.ts). Tried: one file for the worker alone takes 8 ms less still, but
+// then a function that imports the package would have a second copy of it.
 //
 // A death is an `exit` in Node. Pages say nothing when a worker calls close(), so the worker holds a Web Lock
 // while it lives, and the parent waits for that.
@@ -15,6 +15,7 @@
 import { WORKER_SOURCE } from "../generated/worker-source.ts";
 import { builtinModule } from "../host.ts";
 import { TokiwaError } from "../errors.ts";
+import { inherited } from "./origin.ts";
 import type { StartMessage, WorkerOrigin } from "./wire.ts";
 
 interface NodeWorker {
@@ -26,7 +27,6 @@ interface NodeWorker {
 }
 interface WorkerThreads {
   Worker: new (script: string | URL, options: object) => NodeWorker;
-  receiveMessageOnPort(port: MessagePort): { message: unknown } | undefined;
 }
 
 /** Limits of a worker's heap and stack; Node, Bun and Deno. */
@@ -51,15 +51,6 @@ export interface WorkerThread {
 }
 
 const workerThreads = builtinModule<WorkerThreads>("node:worker_threads");
-
-/** Takes a message without a turn of the event loop, where the host can. */
-export const receiveNow: ((port: MessagePort) => { message: unknown } | undefined) | undefined = workerThreads?.receiveMessageOnPort;
-
-/** Inside a worker: how it was started itself. */
-let inherited: WorkerOrigin | undefined;
-export function inheritOrigin(origin: WorkerOrigin): void {
-  if (origin.kind !== "factory") inherited = origin;
-}
 
 /** This file as the package ships it: in a consumer's bundle it is part of another one, and the worker's file is not beside it. */
 const AS_SHIPPED = /\/(chunk-[A-Z0-9]{8}|threads|guest)\.js([?#]|$)/;
