@@ -590,7 +590,7 @@ export class WorkerSide implements RuntimeThreads {
     const now = monotonicNow();
     if (this.#nested.length < 2 || now - this.#offeredAt < OFFER_INTERVAL) return;
     this.#offeredAt = now;
-    const given = this.#nested.splice(0, Math.min(hungry, this.#nested.length >> 1)).filter(({ task }) => !task.isFinished);
+    const given = this.#nested.splice(0, Math.min(hungry, this.#nested.length >> 1)).filter(({ task }) => !task.isFinished && !task.isAborting);       // an abort ends it at once, here
     if (given.length === 0) return;
     const jobs: unknown[] = [];
     let definitions: Definition[] | undefined;
