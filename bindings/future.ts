@@ -316,6 +316,11 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
+/** Waits for a promise as await does: whatever a foreign one does, one of the two is called, once, and later. */
+export function whenSettled<T>(promise: PromiseLike<T>, onFulfilled: (value: T) => void, onRejected: (reason: unknown) => void): void {
+  Promise.resolve(promise).then(onFulfilled, onRejected);
+}
+
 class ByRef<T> extends Operation<T> {
   readonly #future: Future<T>;
 

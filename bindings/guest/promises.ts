@@ -1,6 +1,6 @@
 // Promises of JavaScript that a guest can name: a number stands for each until the guest drops it.
 
-import type { Reactor } from "../future.ts";
+import { type Reactor, whenSettled } from "../future.ts";
 import { OptionError } from "../errors.ts";
 import { TK_EREJECTED, TK_ESTALE, TK_PENDING, TK_READY } from "./codes.ts";
 
@@ -28,10 +28,7 @@ export class PromiseTable {
     const entry: Entry = { promise, state: TK_PENDING, value: undefined, waiters: [] };
     this.#entries.set(id, entry);
     this.#scheduler.hostPending++;
-    Promise.resolve(promise).then(                         // as await does: a foreign promise may do anything
-      (value) => this.#settle(entry, TK_READY, value),
-      (error: unknown) => this.#settle(entry, TK_EREJECTED, error),
-    );
+    whenSettled(promise, (value) => this.#settle(entry, TK_READY, value), (error) => this.#settle(entry, TK_EREJECTED, error));
     return id;
   }
 

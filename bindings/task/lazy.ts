@@ -22,6 +22,7 @@ import {
   SUSPENDED,
   type TaskFn,
   type Waker,
+  whenSettled,
 } from "../future.ts";
 import { JoinError, TokiwaError } from "../errors.ts";
 import { checkFunction, show } from "../options.ts";
@@ -119,10 +120,7 @@ export class Lazy<T> extends Operation<T> {
       this.#waker = waker;
       this.#reactor = scope.scheduler;
       this.#reactor.hostPending++;
-      Promise.resolve(result).then(                        // as await does: a foreign promise may do anything
-        (value) => this.#settled(VALUE, value),
-        (error: unknown) => this.#settled(ERROR, error),
-      );
+      whenSettled(result, (value) => this.#settled(VALUE, value), (error) => this.#settled(ERROR, error));
       return PENDING;
     }
     scope.end();

@@ -1,6 +1,6 @@
 // Promises and events of the host as futures.
 
-import { type Awaitable, completed, context, type Future, isFuture, isThenable, Operation, PENDING, type Reactor, type Waker } from "../future.ts";
+import { type Awaitable, completed, context, type Future, isFuture, isThenable, Operation, PENDING, type Reactor, type Waker, whenSettled } from "../future.ts";
 import { OptionError } from "../errors.ts";
 import { show } from "../options.ts";
 
@@ -68,10 +68,7 @@ class PromiseFuture<T> extends HostFuture<T> {
   }
 
   protected start(): void {
-    Promise.resolve(this.#promise).then(                   // like await: whatever a foreign promise does, one of the two is called once, and later
-      (value) => this.settle(true, value),
-      (error: unknown) => this.settle(false, error),
-    );
+    whenSettled(this.#promise, (value) => this.settle(true, value), (error) => this.settle(false, error));
   }
 
   override describe(): string {

@@ -20,7 +20,7 @@
 
 import { JoinError, TokiwaError, withoutFrames } from "../errors.ts";
 import { FanOut } from "../fan-out.ts";
-import { context, describeFuture, type Future, giveBack, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker } from "../future.ts";
+import { context, describeFuture, type Future, giveBack, isFuture, isSuspend, isThenable, Operation, type Owner, PENDING, proceed, restore, type Suspend, SUSPENDED, type TaskFn, type Unit, type Waker, whenSettled } from "../future.ts";
 import { reportUnhandled } from "../host.ts";
 import { COOP_BUDGET, UNIT_DONE, UNIT_PENDING } from "../limits.ts";
 import { checkBoolean, checkOptions, show } from "../options.ts";
@@ -208,10 +208,7 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
         this.flags |= ASYNC;
         this.admit();
         this.scheduler.hostPending++;
-        Promise.resolve(result).then(                      // as await does: a foreign promise may do anything
-          (value) => this.promiseSettled(FULFILLED, value),
-          (error: unknown) => this.promiseSettled(REJECTED, error),
-        );
+        whenSettled(result, (value) => this.promiseSettled(FULFILLED, value), (error) => this.promiseSettled(REJECTED, error));
         return UNIT_PENDING;
       }
     } catch (error) {
