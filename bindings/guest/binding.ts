@@ -29,7 +29,7 @@ import { type GuestHost, type Guests, guestsOf } from "../scheduler/guests.ts";
 import type { JoinHandle } from "../task/task.ts";
 import { accessOfEmscripten, type EmscriptenAccess, type EmscriptenThreads, type GuestAccess } from "./access.ts";
 import type { Asyncify, AsyncifyCalls, AsyncifySupport } from "./asyncify.ts";
-import { BLOCKING_CALLS, type BlockingCall, SHARED_TASK, TK_ECANCELED, TK_ECLOSED, TK_EINVAL, TK_ELIMIT, TK_ENOSYS, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
+import { BLOCKING_CALLS, type BlockingCall, SHARED_TASK, TK_ECANCELED, TK_ECLOSED, TK_EINVAL, TK_ELIMIT, TK_ENOMEM, TK_ENOSYS, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
 import type { GuestIo, GuestStream, IoTable } from "./io.ts";
 import type { Loops, LoopsAccess } from "./loops.ts";
 import { PromiseTable } from "./promises.ts";
@@ -721,6 +721,6 @@ function tooManyStacks(label: string, limit: number): TokiwaError {
 
 function startError(label: string, fn: number, code: number): Error {
   if (code === TK_ECLOSED) return closedError(label);
-  if (code === -2) return new TokiwaError("TOKIWA_OUT_OF_MEMORY", `the core's memory cannot grow to hold another task of ${label}`);
+  if (code === TK_ENOMEM) return new TokiwaError("TOKIWA_OUT_OF_MEMORY", `the core's memory cannot grow to hold another task of ${label}`);
   return new OptionError(`fn must be a function pointer of ${label} (a place in its table, not 0), got ${show(fn)}`);
 }

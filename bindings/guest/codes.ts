@@ -12,10 +12,10 @@ export const TK_ECLOSED = -7;
 export const TK_EREJECTED = -8;
 export const TK_ELIMIT = -9;
 export const TK_ENOSYS = -10;
+export const TK_EBUSY = -11;
 export const TK_EAGAIN = -13;
 export const TK_END = -14;
 export const TK_EIO = -15;
-export const TK_EBUSY = -11;
 /** Of tokiwa-threads.h. */
 export const TK_EDIED = -20;
 export const TK_ESTART = -21;
