@@ -200,6 +200,22 @@ export function keepAlive(): () => void {
   return () => clearTimer(timer);
 }
 
+interface WordWaiter {
+  waitAsync?(words: Int32Array, index: number, value: number, ms: number): { async: boolean; value: Promise<string> | string };
+}
+
+/**
+ * Calls `fn`, never on the caller's stack, when a word of shared memory is notified, has another value already, or `ms` have passed.
+ * False, and nothing more, where the host cannot wait so: the caller looks now and then.
+ */
+export function whenNotified(words: Int32Array, index: number, value: number, fn: () => void, ms = Infinity): boolean {
+  const result = (Atomics as WordWaiter).waitAsync?.(words, index, value, ms);
+  if (result === undefined) return false;
+  if (result.async) void (result.value as Promise<string>).then(fn);
+  else microtask(fn);
+  return true;
+}
+
 /** Number of processors the host reports, at least 1. */
 export function processors(): number {
   const os = builtinModule<{ availableParallelism?: () => number }>("node:os");

@@ -4,7 +4,7 @@
 import { BOX_SIGNAL } from "../../assembly/loops/layout.ts";
 import { JoinError, TokiwaError } from "../errors.ts";
 import { Operation, PENDING, type Waker } from "../future.ts";
-import { startTimer, stopTimer, type HostTimer, unrefTimer } from "../host.ts";
+import { startTimer, stopTimer, type HostTimer, unrefTimer, whenNotified } from "../host.ts";
 import { TK_ECANCELED, TK_ECLOSED, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
 import { GuestWaker } from "./waker.ts";
 
@@ -43,9 +43,6 @@ export interface LoopsHost {
   /** Wakes all of the guest's. */
   wakeAll(): void;
 }
-
-type WaitAsync = (words: Int32Array, index: number, value: number) => { async: boolean; value: Promise<string> | string };
-const waitAsync = (Atomics as unknown as { waitAsync?: WaitAsync }).waitAsync;
 
 export class Loops {
   readonly #calls: LoopCalls;
@@ -102,14 +99,9 @@ export class Loops {
     const place = (this.#calls.rootAddress() + BOX_SIGNAL) >>> 2;
     const seen = Atomics.load(words, place);               // before the look: what comes after it changes the word
     this.#empty();
-    if (waitAsync === undefined) {
-      this.#timer = startTimer(this.#wait, LOOK_MS);
-      unrefTimer(this.#timer);
-      return;
-    }
-    const { async, value } = waitAsync(words, place, seen);
-    if (async) void (value as Promise<string>).then(this.#wait);
-    else queueMicrotask(this.#wait);
+    if (whenNotified(words, place, seen, this.#wait)) return;
+    this.#timer = startTimer(this.#wait, LOOK_MS);
+    unrefTimer(this.#timer);
   };
 
   #empty(): void {
@@ -166,9 +158,10 @@ class LoopJoin extends Operation<number> {
   }
 
   override [Symbol.dispose](): void {
-    if (!this.#isOver) this.#loops.abort(this.#task);
-    if (!this.#isOver) this.#loops.detach(this.#task);
+    if (this.#isOver) return;
     this.#isOver = true;
+    this.#loops.abort(this.#task);
+    this.#loops.detach(this.#task);
   }
 
   override describe(): string {

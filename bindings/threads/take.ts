@@ -1,18 +1,14 @@
 // Waiting for permits as a future.
 
 import { context, Operation, PENDING, proceed, type Reactor, restore, type Waker } from "../future.ts";
-import { keepAlive, microtask, startTimer } from "../host.ts";
+import { keepAlive, startTimer, whenNotified } from "../host.ts";
 import { POKED, WAITING } from "./ledger.ts";
 import { setWaitingAtWord, type WaitingAtWord } from "../workers/parking.ts";
 import { CHECK_MS, FULL, GRANTED, NOW, type Permits, REFUSE, REFUSED } from "./permits.ts";
 
-type WaitAsync = (words: Int32Array, index: number, value: number, ms: number) => { async: boolean; value: Promise<string> | string };
-const waitAsync = (Atomics as unknown as { waitAsync?: WaitAsync }).waitAsync;
-
 const FRESH = 0;
 const QUEUED = 1;
-const TAKEN = 2;
-const OVER = 3;
+const OVER = 2;
 
 /**
  * Waiting for permits. Dropping it leaves the queue; a grant that came meanwhile goes to the next.
@@ -73,10 +69,8 @@ export class Take<T> extends Operation<T> implements WaitingAtWord {
 
   #done(): T {
     this.#stopWaiting();
-    this.#state = TAKEN;
-    const value = this.#finish();
     this.#state = OVER;
-    return value;
+    return this.#finish();
   }
 
   #close(): T {
@@ -136,13 +130,7 @@ export class Take<T> extends Operation<T> implements WaitingAtWord {
 
   #watch(): void {
     setWaitingAtWord(this, true);
-    if (waitAsync === undefined) {
-      startTimer(this.#look, 1);
-      return;
-    }
-    const result = waitAsync(this.#permits.words, this.#cell, WAITING, CHECK_MS);
-    if (result.async) void (result.value as Promise<string>).then(this.#look);
-    else microtask(this.#look);
+    if (!whenNotified(this.#permits.words, this.#cell, WAITING, this.#look, CHECK_MS)) startTimer(this.#look, 1);
   }
 
   override [Symbol.dispose](): void {
