@@ -5,7 +5,7 @@ import { task } from "tokiwa/testing";
 import {
   BufReader, BufWriter, copy, copyBidirectional, duplex, FramedReader, FramedWriter, lengthDelimited, linesCodec, type Reader, type TcpStream, WebReader, webReadable, webWritable, WebWriter, type Writer,
 } from "tokiwa/net";
-import { bytes, errorOf, tcpPair, text } from "./support/net.ts";
+import { bytes, errorOf, tcpPair, text, eventually } from "./support/net.ts";
 
 const ready = <T,>(value: T): Future<T> => future(() => value);
 
@@ -295,8 +295,7 @@ describe("copy()", () => {
     const target = recorder();
     const copying = spawn(copy(there, target));
     await here.writeAll(bytes("ping"));
-    await sleep(5);
-    expect(target.flushes).toBeGreaterThan(0);
+    await eventually(() => target.flushes > 0, "a flush");
     await here.shutdown();
     expect(await copying).toBe(4);
   });

@@ -379,14 +379,13 @@ describe("backpressure", () => {
       }
       await client.shutdown();
     });
+    let still = 0;                                         // looks in a row at which it had sent no more
     let last = -1;
     await eventually(() => {
-      const isStill = sent === last && sent > 0;
+      still = sent === last && sent > 0 ? still + 1 : 0;
       last = sent;
-      return isStill;
+      return still === 30;
     }, "the sender to be stopped");
-    await sleep(50);
-    expect(sent).toBe(last);
     expect(sent).toBeLessThan(60 << 20);
     const before = process.memoryUsage().arrayBuffers;
     const into = new Uint8Array(32_768);
@@ -554,7 +553,7 @@ describe("with the runtime", () => {
     const [client, server] = await tcpPair();
     expect((await errorOf(timeout(5, server.read(new Uint8Array(1))))).code).toBe("TOKIWA_ELAPSED");
     await client.writeAll(bytes("x"));
-    expect(await timeout(1000, server.read(new Uint8Array(1)))).toBe(1);
+    expect(await timeout(20_000, server.read(new Uint8Array(1)))).toBe(1);
     client.close();
     server.close();
   });

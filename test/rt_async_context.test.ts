@@ -68,6 +68,7 @@ test.each([
   go.notifyOne();
   generator ??= runtime.spawn(leaves);
   await generator;
+  while (late === undefined) await sleep(1);
   first.abort(undefined, { detach: true });
   expect(await late).toBe("slept");
 });

@@ -13,9 +13,11 @@ export default {
   async run(print) {
     return run(
       async () => {
-        const handles = Array.from({ length: 32 }, () => spawn(report));
         const threads = new Set();
-        for (const handle of handles) threads.add(await handle);
+        for (let tries = 50; tries > 0 && threads.size < 2; tries--) {      // the first to start may do all of them
+          const handles = Array.from({ length: 32 }, () => spawn(report));
+          for (const handle of handles) threads.add(await handle);
+        }
         print(`32 tasks ran on ${threads.size} threads`);
         return threads.size;
       },

@@ -15,7 +15,7 @@ export default {
       }
       const handles = [];
       for (let n = 0; n < TASKS; n++) handles.push(spawn(doze, 1500 + (n % 100)));
-      while (Runtime.current.metrics().timers < TASKS) yield* yieldNow();
+      while (Runtime.current.metrics().timers < TASKS && awake === 0) yield* yieldNow();
       const armed = (yield* fromPromise(countTimers())) - before;
       // Others' timers may have ended meanwhile, so it can look like fewer.
       print(`asleep: ${Runtime.current.metrics().timers}, more timers of the host: ${armed <= 1 ? "at most 1" : armed}`);
