@@ -6,9 +6,10 @@
 // descriptors (EMFILE) loses the connection that could not be taken and nothing else.
 
 import type { ListenOptions, Server, Socket } from "node:net";
-import { completed, type Future, Operation, PENDING, proceed, restore, type Waker } from "../future.ts";
+import { type Future, Operation, PENDING, proceed, restore, type Waker } from "../future.ts";
 import { Gate } from "./gate.ts";
 import { HandleEndpoint, serverHandle, systemError } from "./handle.ts";
+import { HostCall } from "./host-call.ts";
 import type { HostEndpoint } from "./host-endpoint.ts";
 import { closedError } from "./io.ts";
 import { need } from "./modules.ts";
@@ -78,15 +79,10 @@ export class Acceptor<S extends Stream> {
   }
 }
 
-export class Bind<L> extends Operation<L> {
-  #options: ListenOptions | undefined;
+export class Bind<L> extends HostCall<L> {
+  readonly #options: ListenOptions;
   readonly #wrap: (server: Server) => L;
   readonly #drop: (listener: L) => void;
-  readonly #gate = new Gate(true);
-  #server: Server | undefined;
-  #listener: L | undefined;
-  #failure: Error | undefined;
-  #isDropped = false;
 
   constructor(options: ListenOptions, wrap: (server: Server) => L, drop: (listener: L) => void) {
     super();
@@ -95,48 +91,20 @@ export class Bind<L> extends Operation<L> {
     this.#drop = drop;
   }
 
-  poll(waker: Waker): L | typeof PENDING {
-    if (!proceed(waker)) return PENDING;
-    if (this.#server === undefined) this.#start();
-    if (this.#failure !== undefined) throw this.#failure;
-    const listener = this.#listener;
-    if (listener !== undefined) {
-      this.#listener = undefined;
-      return listener;
-    }
-    this.#gate.wait(this, waker);
-    restore();
-    return PENDING;
-  }
-
-  #start(): void {
-    const options = this.#options;
-    if (options === undefined) completed();
-    this.#options = undefined;
-    const server = (this.#server = need("node:net", "listening").createServer({ allowHalfOpen: true }));
-    const onError = (error: Error): void => {
-      this.#failure = error;
-      this.#gate.open();
-    };
+  protected start(): void {
+    const server = need("node:net", "listening").createServer({ allowHalfOpen: true });
+    const onError = (error: Error): void => this.settle({ error });
     server.once("error", onError);
-    server.listen(options, () => {
+    server.listen(this.#options, () => {
       server.off("error", onError);
-      if (this.#isDropped) {
-        server.close();
-        return;
-      }
-      this.#listener = this.#wrap(server);
-      this.#gate.open();
+      if (this.isOver) server.close();
+      else this.settle({ value: this.#wrap(server) });
     });
     server.unref();
   }
 
-  override [Symbol.dispose](): void {
-    this.#options = undefined;
-    this.#isDropped = true;
-    this.#gate.forget(this);
-    if (this.#listener !== undefined) this.#drop(this.#listener);
-    this.#listener = undefined;
+  protected override unclaimed(listener: L): void {
+    this.#drop(listener);
   }
 
   override describe(): string {

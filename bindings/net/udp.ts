@@ -7,6 +7,7 @@ import type { RemoteInfo, Socket } from "node:dgram";
 import { completed, type Future, Operation, PENDING, proceed, restore, type Waker } from "../future.ts";
 import { type Addr, checkAddr, checkBytes, checkInto } from "./address.ts";
 import { Gate } from "./gate.ts";
+import { HostCall } from "./host-call.ts";
 import { closedError, NOTHING } from "./io.ts";
 import { need } from "./modules.ts";
 import type { NodeDatagramSocket } from "./node-types.ts";
@@ -167,51 +168,7 @@ function lookup(host: string, options: object, found: Found): void {
   else need("node:dns", "UDP").lookup(host, options, found as never);
 }
 
-/** Something the host does once and reports by a callback. */
-abstract class Call<T> extends Operation<T> {
-  readonly #gate = new Gate(true);
-  #isStarted = false;
-  #result: { value: T } | { error: Error } | undefined;
-  protected isDropped = false;
-
-  protected abstract start(): void;
-
-  protected settle(result: { value: T } | { error: Error }): void {
-    this.#result ??= result;
-    this.#gate.open(false);                                // no burst: one socket has one of these under way
-  }
-
-  poll(waker: Waker): T | typeof PENDING {
-    if (this.isDropped) completed();
-    if (!proceed(waker)) return PENDING;
-    if (!this.#isStarted) {
-      this.#isStarted = true;
-      this.start();
-    }
-    const result = this.#result;
-    if (result === undefined) {
-      this.#gate.wait(this, waker);
-      restore();
-      return PENDING;
-    }
-    this.isDropped = true;
-    if ("error" in result) throw result.error;
-    return result.value;
-  }
-
-  /** The host was through, and nobody has asked: gives back what came of it. */
-  protected unclaimed(_value: T): void {}
-
-  override [Symbol.dispose](): void {
-    if (this.isDropped) return;
-    this.isDropped = true;
-    this.#gate.forget(this);
-    const result = this.#result;
-    if (result !== undefined && "value" in result) this.unclaimed(result.value);
-  }
-}
-
-class UdpBind extends Call<UdpSocket> {
+class UdpBind extends HostCall<UdpSocket> {
   readonly #addr: Addr;
 
   constructor(addr: Addr) {
@@ -229,7 +186,7 @@ class UdpBind extends Call<UdpSocket> {
     socket.once("error", onError);
     socket.bind({ address: host, port, exclusive: true }, () => {
       socket.off("error", onError);
-      if (this.isDropped) socket.close();
+      if (this.isOver) socket.close();
       else this.settle({ value: new UdpSocket(socket) });
     });
   }
@@ -243,7 +200,7 @@ class UdpBind extends Call<UdpSocket> {
   }
 }
 
-class UdpConnect extends Call<void> {
+class UdpConnect extends HostCall<void> {
   readonly #socket: UdpSocket;
   readonly #addr: Addr;
 
@@ -258,7 +215,7 @@ class UdpConnect extends Call<void> {
   }
 }
 
-class UdpSend extends Call<number> {
+class UdpSend extends HostCall<number> {
   readonly #socket: UdpSocket;
   readonly #bytes: Uint8Array;
   readonly #addr: Addr | undefined;
