@@ -53,7 +53,7 @@ const THREAD_OPTIONS = ["workerThreads", "maxBlockingThreads", "threadKeepAlive"
 /** Longest slice that may be asked for, in ms; more would hold the host for minutes. */
 const MAX_SLICE = 60_000;
 /** Milliseconds that a shutdown waits for cleanup. */
-export const SHUTDOWN_TIMEOUT = 5000;
+const SHUTDOWN_TIMEOUT = 5000;
 
 interface Registry {
   /** undefined: not made yet; null: turned off. */

@@ -17,11 +17,11 @@ import { closedError, NOTHING, Read, ReadExact } from "./io.ts";
 import type { NodeSocket } from "./node-types.ts";
 
 /** Bytes that may wait for a reader. Two of the host's reads, so that a reader that keeps up never stops it. */
-export const READ_LIMIT = 131_072;
+const READ_LIMIT = 131_072;
 /** Bytes written that may wait for the operating system before `write()` waits. */
-export const WRITE_LIMIT = 65_536;
+const WRITE_LIMIT = 65_536;
 /** Most that one `write()` takes. */
-export const MAX_WRITE = 65_536;
+const MAX_WRITE = 65_536;
 
 /** Where a socket is that is gone. */
 export const NOWHERE: Addr = Object.freeze({ host: "", port: 0 });
