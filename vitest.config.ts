@@ -2,12 +2,12 @@
 // `browser` (pages in Chromium, steered from here), `firefox`, and `sqlite` (a page that is built first). Tests import the package by its own name, that is, the
 // built dist: `npm run build` first.
 import { defineConfig } from "vitest/config";
-import { exportedEntries } from "./scripts/entries.mjs";
+import { EXPORTED } from "./scripts/entries.mjs";
 
 const path = (file: string): string => new URL(file, import.meta.url).pathname;
 
 // Exact matches only: "tokiwa" must not catch "tokiwa/testing".
-const alias = exportedEntries().map(({ name, out }: { name: string; out: string }) => ({
+const alias = EXPORTED.map(({ name, out }: { name: string; out: string }) => ({
   find: new RegExp(`^tokiwa${name.slice(1).replace("/", "\\/")}$`),
   replacement: path(`./dist/${out}.js`),
 }));

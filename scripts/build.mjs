@@ -1,10 +1,10 @@
 // Builds the package: the core, one ESM bundle per entry (common parts in chunk-*.js), declarations, and the
 // two published .wasm files. `--no-types` leaves the declarations out (quicker while developing).
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { build as esbuild } from "esbuild";
 import { buildCore } from "./build-core.mjs";
-import { entries } from "./entries.mjs";
+import { ENTRIES } from "./entries.mjs";
 import { at, filesBelow, locked, node, put, removeOthers, ROOT, tool } from "./lib.mjs";
 
 const COMMON = { absWorkingDir: ROOT, bundle: true, platform: "neutral", target: "es2022", charset: "utf8", legalComments: "none", logLevel: "warning", write: false };
@@ -17,7 +17,6 @@ async function writeWorkerSource() {
   const source = at("bindings/generated/worker-source.ts");
   const text = (contents) => `// Written by scripts/build.mjs: the worker as one classic script.\nexport const WORKER_SOURCE: string = ${JSON.stringify(contents)};\n`;
   put(source, text(""));
-  if (!existsSync(at("bindings/workers/entry.ts"))) return;
   const { outputFiles } = await esbuild({
     ...COMMON,
     entryPoints: [at("bindings/workers/entry.ts")],
@@ -54,7 +53,7 @@ async function bundle() {
   await writeWorkerSource();
   const { outputFiles } = await esbuild({
     ...COMMON,
-    entryPoints: entries().map(({ source, out }) => ({ in: at("bindings", source), out })),
+    entryPoints: ENTRIES.map(({ source, out }) => ({ in: at("bindings", source), out })),
     outdir: at("dist"),
     plugins: [workerImportsEntries],
     splitting: true,
@@ -93,7 +92,7 @@ function withHostTypes(file, text) {
 /** Declarations of what the entries reach. Their import paths end in .js: consumers do not allow .ts there. */
 async function declarations() {
   const config = at("build/tsconfig.types.json");
-  const files = [...entries().map(({ source }) => `../bindings/${source}`), `../${HOST_TYPES}.ts`];
+  const files = [...ENTRIES.map(({ source }) => `../bindings/${source}`), `../${HOST_TYPES}.ts`];
   put(
     config,
     JSON.stringify({
@@ -114,7 +113,6 @@ async function declarations() {
 export async function build({ types = true } = {}) {
   const started = performance.now();
   await buildCore();
-  if (entries().length === 0) throw new Error("bindings/index.ts does not exist yet: there is nothing to bundle");
   const files = await bundle();
   for (const core of ["core.wasm", "core.shared.wasm"]) files.push({ path: core, contents: readFileSync(at("build", core)) });
   for (const folder of GUEST_SOURCES) {
@@ -128,7 +126,7 @@ export async function build({ types = true } = {}) {
   const keep = new Set(files.map(({ path }) => path));
   if (!types) for (const file of filesBelow(at("dist/types"))) keep.add(join("types", file));
   removeOthers(at("dist"), keep);
-  console.log(`dist: ${entries().map(({ out }) => `${out}.js`).join(", ")} (${Math.round(performance.now() - started)} ms)`);
+  console.log(`dist: ${ENTRIES.map(({ out }) => `${out}.js`).join(", ")} (${Math.round(performance.now() - started)} ms)`);
 }
 
 if (process.argv[1] === at("scripts/build.mjs")) {

@@ -6,12 +6,11 @@
 //   types   the source of its declarations, if that is another one
 //   bundled out of the entry that bundlers get instead ("default")
 //
-// An entry whose source does not exist yet is left out of the build and of package.json.
 // `node scripts/entries.mjs --write` brings the exports of package.json in line, `--check` fails if they are not.
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { at } from "./lib.mjs";
 
-const ENTRIES = [
+export const ENTRIES = [
   { name: ".", source: "main.ts", out: "index", types: "index.ts", bundled: "index.bundled" },
   { name: null, source: "index.ts", out: "index.bundled" },
   { name: "./net", source: "net/index.ts", out: "net" },
@@ -30,14 +29,12 @@ const FILES = [
   { name: "./package.json", path: "./package.json" },
 ];
 
-/** The entries that can be built now. */
-export const entries = () => ENTRIES.filter((entry) => existsSync(at("bindings", entry.source)));
-export const exportedEntries = () => entries().filter((entry) => entry.name !== null);
+export const EXPORTED = ENTRIES.filter(({ name }) => name !== null);
 
 /** What "exports" of package.json has to be. Each condition is named, so that an entry can get a build of its own per host. */
 export function expectedExports() {
   const exports = {};
-  for (const { name, source, out, types = source, bundled = out } of exportedEntries()) {
+  for (const { name, source, out, types = source, bundled = out } of EXPORTED) {
     const file = `./dist/${out}.js`;
     exports[name] = { types: `./dist/types/bindings/${types.replace(/\.ts$/, ".d.ts")}`, node: file, bun: file, deno: file, default: `./dist/${bundled}.js` };
   }
@@ -45,14 +42,14 @@ export function expectedExports() {
   return exports;
 }
 
-/** Problems as sentences; none when package.json says what the sources say. */
+/** Problems as sentences; none when package.json says what stands here. */
 export function exportProblems() {
   const { exports } = JSON.parse(readFileSync(at("package.json"), "utf8"));
   const expected = expectedExports();
   const problems = [];
   for (const name of new Set([...Object.keys(exports), ...Object.keys(expected)])) {
-    if (!(name in expected)) problems.push(`package.json exports "${name}", but its source does not exist`);
-    else if (!(name in exports)) problems.push(`package.json does not export "${name}", but its source exists`);
+    if (!(name in expected)) problems.push(`package.json exports "${name}", which scripts/entries.mjs does not know`);
+    else if (!(name in exports)) problems.push(`package.json does not export "${name}"`);
     else if (JSON.stringify(exports[name]) !== JSON.stringify(expected[name])) problems.push(`package.json exports "${name}" differently from scripts/entries.mjs`);
   }
   return problems;

@@ -1,9 +1,9 @@
 // The size report: what a consumer's bundler makes of some imports, and the core.
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { CORE_LIMIT } from "./build-core.mjs";
-import { exportedEntries } from "./entries.mjs";
+import { EXPORTED } from "./entries.mjs";
 import { at, ROOT } from "./lib.mjs";
 
 const KIB = 1024;
@@ -11,7 +11,7 @@ const KIB = 1024;
 const BUNDLES = [
   { name: 'import { spawn, sleep, run } from "tokiwa"', source: 'export { spawn, sleep, run } from "tokiwa";', limit: 20.5 * KIB, target: 12 * KIB },
   { name: 'import * from "tokiwa"', source: 'export * from "tokiwa";' },
-  ...exportedEntries()
+  ...EXPORTED
     .filter(({ name }) => name !== ".")
     .map(({ name }) => ({ name: `import * from "tokiwa${name.slice(1)}"`, source: `export * from "tokiwa${name.slice(1)}";` })),
 ];
@@ -65,9 +65,8 @@ async function guestRows() {
 export async function measure() {
   const rows = [];
   for (const { name, source, limit = Infinity, target } of BUNDLES) rows.push({ name, ...(await bundled(source)), limit, target, gzip: true });
-  if (existsSync(at("build/guest.wasm"))) rows.push(...(await guestRows()));
+  rows.push(...(await guestRows()));
   for (const file of ["core.wasm", "core.shared.wasm"]) {
-    if (!existsSync(at("dist", file))) continue;
     const bytes = readFileSync(at("dist", file)).length;
     rows.push({ name: file, raw: bytes, bytes, limit: CORE_LIMIT, gzip: false });
   }

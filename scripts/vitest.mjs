@@ -1,9 +1,7 @@
 // Runs one project of vitest.config.ts and counts its tests.
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { failuresOfVitest, lastLines } from "./failures.mjs";
-import { at, filesBelow, run, tool } from "./lib.mjs";
-
-export const hasTests = (folder, pattern = /\.test\.(ts|mjs)$/) => filesBelow(at(folder)).some((file) => pattern.test(file));
+import { at, run, tool } from "./lib.mjs";
 
 export async function vitest(project, { nodePath = process.execPath, timeoutMs = 600_000, env } = {}) {
   const report = at(`build/vitest-${project}.json`);

@@ -3,7 +3,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { exportedEntries, exportProblems } from "../entries.mjs";
+import { EXPORTED, exportProblems } from "../entries.mjs";
 import { at, node, run, tool } from "../lib.mjs";
 import { measure, report } from "../size.mjs";
 
@@ -20,7 +20,7 @@ async function pack() {
   return tarball;
 }
 
-const names = () => exportedEntries().map(({ name }) => `tokiwa${name.slice(1)}`);
+const names = () => EXPORTED.map(({ name }) => `tokiwa${name.slice(1)}`);
 
 /** A project that uses the package: only what every version of it has is called here. */
 function writeConsumer(folder) {
@@ -129,9 +129,8 @@ const checks = {
   },
 
   "a bundled program runs from one file": async (_, folder) => {
-    const { build } = await import("esbuild");
     const outfile = join(folder, "out/bundle.mjs");
-    await build({ entryPoints: [join(folder, "main.ts")], outfile, bundle: true, minify: true, format: "esm", platform: "neutral", external: ["node:*"], logLevel: "silent" });
+    await bundlers.esbuild(join(folder, "main.ts"), outfile);
     rmSync(join(folder, "node_modules"), { recursive: true });
     return expectOutput(node([outfile], { cwd: folder, quiet: true, timeoutMs: 30_000 }), /^answer 42$/m);
   },
