@@ -32,25 +32,37 @@ async function must(command, args, { env } = {}) {
 export const findEmcc = () => findProgram("EMCC", ["/usr/bin/emcc"], ["emcc"]);
 export const findClang = () => findProgram("CLANG_PATH", ["/usr/bin/clang-19"], ["clang-19"]);
 
+const CPP = ["-x", "c++", "-std=c++20", "-O2"];
+const PLAIN_CPP = [...CPP, "-fno-exceptions", "-fno-rtti"];
+
+/** What emcc makes: a file, its source, and what is not as with the others. Scripts (.js) are built with -pthread. */
+const EMCC_FILES = [
+  ["guest-c.mjs", "test/guests/c/guest.c"],
+  ["guest-cpp.mjs", "test/guests/cpp/guest.cpp", { flags: PLAIN_CPP }],
+  ["guest-exceptions.mjs", "test/guests/cpp/exceptions.cpp", { flags: [...CPP, "-fexceptions"] }],
+  ["peer.mjs", "test/guests/c/peer.c", { library: [] }],
+  ["particles.mjs", "examples/emscripten-page/particles.c"],
+  ["guest-io.mjs", "test/guests/c/io.c"],
+  ["guest-asyncify.mjs", "test/guests/c/guest.c", { library: [...TOKIWA_C, ...ASYNCIFY] }],
+  ["guest-main.mjs", "test/guests/c/main.c", { flags: ["-O3"], entry: [] }],
+  ["guest-threads.mjs", "test/guests/c/threads.c", { link: EMCC.filter((flag) => flag !== "-sUSE_ES6_IMPORT_META=0") }],
+  ["guest-loops.mjs", "test/guests/c/loops.c"],
+  ["guest-pthread.js", "test/guests/c/loops.c"],
+  ["guest-cpp-threads.mjs", "test/guests/cpp/threads.cpp", { flags: PLAIN_CPP }],
+  ["guest-cpp-pthread.js", "test/guests/cpp/threads.cpp", { flags: PLAIN_CPP }],
+];
+
 /** @returns names of the files written */
+async function emccFile(to, file, sources, { flags = ["-O2"], library = TOKIWA_C, link = file.endsWith(".js") ? PTHREAD : EMCC, entry = ["--no-entry"] } = {}) {
+  await must(findEmcc(), [...flags, ...sources, ...library, ...link, ...entry, "-o", `${to}/${file}`], { env: EMCC_ENV });
+  const name = file.replace(/\.m?js$/, "");
+  return [file, `${name}.wasm`, ...(link === PTHREAD ? [`${name}.worker.js`] : [])];
+}
+
 async function emcc(to) {
-  const env = EMCC_ENV;
-  await must(findEmcc(), ["-O2", at("test/guests/c/guest.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-c.mjs`], { env });
-  await must(findEmcc(), ["-x", "c++", "-std=c++20", "-O2", "-fno-exceptions", "-fno-rtti", at("test/guests/cpp/guest.cpp"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-cpp.mjs`], { env });
-  await must(findEmcc(), ["-x", "c++", "-std=c++20", "-O2", "-fexceptions", at("test/guests/cpp/exceptions.cpp"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-exceptions.mjs`], { env });
-  await must(findEmcc(), ["-O2", at("test/guests/c/peer.c"), ...EMCC, "--no-entry", "-o", `${to}/peer.mjs`], { env });
-  await must(findEmcc(), ["-O2", at("examples/emscripten-page/particles.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/particles.mjs`], { env });
-  await must(findEmcc(), ["-O2", at("test/guests/c/io.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-io.mjs`], { env });
-  await must(findEmcc(), ["-O2", at("test/guests/c/guest.c"), ...TOKIWA_C, ...ASYNCIFY, ...EMCC, "--no-entry", "-o", `${to}/guest-asyncify.mjs`], { env });
-  await must(findEmcc(), ["-O3", at("test/guests/c/main.c"), ...TOKIWA_C, ...EMCC, "-o", `${to}/guest-main.mjs`], { env });
-  await must(findEmcc(), ["-O2", at("test/guests/c/threads.c"), ...TOKIWA_C, ...EMCC.filter((flag) => flag !== "-sUSE_ES6_IMPORT_META=0"), "--no-entry", "-o", `${to}/guest-threads.mjs`], { env });
-  // One source, with and without -pthread.
-  await must(findEmcc(), ["-O2", at("test/guests/c/loops.c"), ...TOKIWA_C, ...EMCC, "--no-entry", "-o", `${to}/guest-loops.mjs`], { env });
-  await must(findEmcc(), ["-O2", at("test/guests/c/loops.c"), ...TOKIWA_C, ...PTHREAD, "--no-entry", "-o", `${to}/guest-pthread.js`], { env });
-  const threads = ["-x", "c++", "-std=c++20", "-O2", "-fno-exceptions", "-fno-rtti", at("test/guests/cpp/threads.cpp"), ...TOKIWA_C];
-  await must(findEmcc(), [...threads, ...EMCC, "--no-entry", "-o", `${to}/guest-cpp-threads.mjs`], { env });
-  await must(findEmcc(), [...threads, ...PTHREAD, "--no-entry", "-o", `${to}/guest-cpp-pthread.js`], { env });
-  return ["guest-cpp-threads.mjs", "guest-cpp-threads.wasm", "guest-cpp-pthread.js", "guest-cpp-pthread.wasm", "guest-cpp-pthread.worker.js", "guest-loops.mjs", "guest-loops.wasm", "guest-pthread.js", "guest-pthread.wasm", "guest-pthread.worker.js", "guest-threads.mjs", "guest-threads.wasm", "guest-main.mjs", "guest-main.wasm", "particles.mjs", "particles.wasm", "guest-c.mjs", "guest-c.wasm", "guest-cpp.mjs", "guest-cpp.wasm", "guest-io.mjs", "guest-io.wasm", "peer.mjs", "peer.wasm", "guest-exceptions.mjs", "guest-exceptions.wasm", "guest-asyncify.mjs", "guest-asyncify.wasm"];
+  const written = [];
+  for (const [file, source, rest] of EMCC_FILES) written.push(...(await emccFile(to, file, [at(source)], rest)));
+  return written;
 }
 
 async function cpp(to) {
@@ -103,8 +115,7 @@ async function rustOnPthreads(to, env, flags) {
   const emar = findEmcc().replace(/emcc$/, "emar");
   const { output } = await run(emar, ["t", archive], { quiet: true });
   await must(emar, ["d", archive, ...output.split("\n").filter((name) => name.startsWith("compiler_builtins"))]);
-  await must(findEmcc(), ["-O2", at("test/guests/rust/loops.c"), archive, ...TOKIWA_C, ...PTHREAD, "--no-entry", "-o", `${to}/guest-rust-pthread.js`], { env: EMCC_ENV });
-  return ["guest-rust-pthread.js", "guest-rust-pthread.wasm", "guest-rust-pthread.worker.js"];
+  return emccFile(to, "guest-rust-pthread.js", [at("test/guests/rust/loops.c"), archive]);
 }
 
 /** The page in AssemblyScript; the tests compile their own guest. */
