@@ -18,22 +18,13 @@ import {
   ARENA_CURRENT, ARENA_DRIVING, ARENA_ELAPSED, ARENA_FREE, ARENA_GUESTS, ARENA_HEAD, COMPLETE,
   DRIVING, FN_SHIFT, GENERATION_MASK, GUEST, JOINABLE, NIL, NOTIFIED, POLL_PENDING, POLL_READY, POLL_YIELD, RESULT_CANCELLED,
 } from "./layout";
+import { EBUSY, ECLOSED, EDEADLK, EINVAL, ENOMEM, ENOSYS, ESTALE, EWOULDBLOCK } from "./codes";
 import { handleOf, indexOf } from "./bits";
 import { argPtr, linkPtr, statePtr, takeSlot } from "./slab";
 import { complete, isLive, notify } from "./state";
 import { push, readyCount } from "./queue";
 import { abortGuest, detachGuest, guestState, joinGuest, spawnGuest, watchGuest } from "./guest";
 import * as wheel from "./wheel";
-
-// Results of the interface's own, see tokiwa.h; those of tasks are in layout.ts.
-const EINVAL = -1;
-const ENOMEM = -2;
-const ESTALE = -3;
-const EWOULDBLOCK = -4;
-const ECLOSED = -7;
-const ENOSYS = -10;
-const EBUSY = -11;
-const EDEADLK = -12;
 
 const COOP_BUDGET: u32 = 128;
 const WHEEL_RANGE: f64 = 68719476735.0; //  2^36 - 1 ms
@@ -206,7 +197,7 @@ function plain(task: i32): i32 {
   return task < 0 ? ~task : task;
 }
 
-/** A task of a loop that other threads run (guest-loops.ts): handles of this one have thirty bits. */
+/** A task of a loop that other threads run (loops/): handles of this one have thirty bits. */
 function isElsewhere(task: i32): bool {
   return task >>> 30 == 1;
 }

@@ -1,9 +1,10 @@
 // Threads that really wait: pthreads outside of a loop. A record of the slab stands for the thread while it does.
 
+import { ECLOSED, EINVAL, ENOMEM, EWOULDBLOCK, PENDING, YIELD } from "../codes";
 import { loadWord, replaceWord, waitWord } from "../sync";
 import { isOpen } from "./door";
 import { isFunction, mayBlock, running } from "./here";
-import { ECLOSED, EINVAL, ENOMEM, EWOULDBLOCK, NIL, PENDING, TASK_STATE, YIELD } from "./layout";
+import { NIL, TASK_STATE } from "./layout";
 import { renewBudget } from "./run";
 import { BLOCKER, COMPLETE, find, giveTask, handleOf, INDEX_MASK, NOTIFIED, RUNNING, takeTask, taskPtr } from "./slab";
 import { join } from "./state";

@@ -8,10 +8,11 @@
 // Whoever frees runs the loop for the last time, alone: it sees every task end with its last poll. FREEING is set, and RUNNERS and new
 // tasks are counted, under the loop's lock; so nobody runs it, and nothing is added to what it has.
 
+import { EBUSY, EINVAL, READY } from "../codes";
 import { loadWord, replaceWord, storeWord } from "../sync";
 import { goOut, rouseAll } from "./door";
 import { allocateCleared, linger, lock, loop, root, settle, unlock } from "./here";
-import { EBUSY, EINVAL, FREED, FREEING, GOING, LOOP_LIVE, LOOP_LOCK, LOOP_NEXT, LOOP_NEXT_FREE, LOOP_RUNNERS, LOOP_STATE, LOOPS, LOOPS_FREE, NIL, READY, SLAB_FRESH, SLAB_LOCK, STOPPED, TASK_LOOP, TASK_STATE } from "./layout";
+import { FREED, FREEING, GOING, LOOP_LIVE, LOOP_LOCK, LOOP_NEXT, LOOP_NEXT_FREE, LOOP_RUNNERS, LOOP_STATE, LOOPS, LOOPS_FREE, NIL, SLAB_FRESH, SLAB_LOCK, STOPPED, TASK_LOOP, TASK_STATE } from "./layout";
 import { freeRings, LOOP_BYTES, takeInjected } from "./queue";
 import { poll } from "./run";
 import { COMPLETE, handleOf, taskPtr } from "./slab";

@@ -3,7 +3,7 @@
 // One instance of this for each thread of the guest, over the same memory, with a table of its own that holds the guest's functions.
 // Everything is at addresses that the guest's allocator gave; globals belong to the thread. Imports go one way:
 //
-//   layout -> here -> slab -> queue -> door -> state -> timers -> run -> home, block -> index
+//   codes, layout -> here -> slab -> queue -> door -> state -> timers -> run -> home, block -> index
 //
 //   root    one for each guest: slab, timers, mailbox of the main thread; door.ts says how long it has memory
 //   loop    injector, and a ring for each thread that runs the loop (queue.ts, home.ts)
@@ -11,12 +11,13 @@
 //
 // Here is what the guest and JavaScript call: each comes in, checks what it was given, and goes out.
 
+import { EBUSY, ECLOSED, EINVAL, ENOMEM, ENOSYS, READY } from "../codes";
 import { loadWord } from "../sync";
 import { blockerHere, blockOn, joinBlocked, refusal, sleep } from "./block";
 import { comeIn, goOut, shut } from "./door";
 import { allocateCleared, clock, isFunction, loop, meet, root, running, setLimit as setFunctionLimit } from "./here";
 import { beginFree, endFree, isLoop, make, stop } from "./home";
-import { EBUSY, ECLOSED, EINVAL, ENOMEM, ENOSYS, LOOP_LIVE, LOOP_RUNNERS, NIL, READY, ROOT_BYTES, TIME_BASE, TIMER_NEXT } from "./layout";
+import { LOOP_LIVE, LOOP_RUNNERS, NIL, ROOT_BYTES, TIME_BASE, TIMER_NEXT } from "./layout";
 import { coop, drive as driveLoop, enter as enterLoop, failRunning, leave as leaveLoop, run as runLoop } from "./run";
 import { JOINABLE, plain } from "./slab";
 import { abort, detach, isLive, join, resultOfJoin, start, takeFromBox, wake } from "./state";

@@ -5,21 +5,6 @@
 
 export const NIL = -1;
 
-// ---- what tokiwa.h returns
-export const PENDING = 0;
-export const READY = 1;
-export const YIELD = 2;
-export const EINVAL = -1;
-export const ENOMEM = -2;
-export const ESTALE = -3;
-export const EWOULDBLOCK = -4;
-export const ECANCELED = -5;
-export const ETRAP = -6;
-export const ECLOSED = -7;
-export const ENOSYS = -10;
-export const EBUSY = -11;
-export const EDEADLK = -12;
-
 // ---- root: one for each guest. All u32 unless it says otherwise.
 /** OPEN, SHUT, and once all threads are out EMPTIED: see door.ts. */
 export const ROOT_STATE = 0;

@@ -5,10 +5,11 @@
 
 // After memory.atomic.wait32 no local is used: V8 11.3 (Node 20) was seen to load from a stale one, in a loop around the wait.
 
+import { ECANCELED, ECLOSED, EINVAL, ENOMEM, ETRAP, PENDING, READY, YIELD } from "../codes";
 import { addWord, loadWord, waitWord } from "../sync";
 import { goOut, isOpen } from "./door";
 import { clock, isFunction, lock, loop, ring, running, setRunning, settle, tick, ticks, unlock } from "./here";
-import { ECANCELED, ECLOSED, EINVAL, ENOMEM, ETRAP, FREEING, GOING, LOOP_EPOCH, LOOP_LOCK, LOOP_QUEUED, LOOP_RUNNERS, LOOP_SLEEPERS, LOOP_STATE, NIL, PENDING, READY, TASK_ARG, TASK_FN, YIELD } from "./layout";
+import { FREEING, GOING, LOOP_EPOCH, LOOP_LOCK, LOOP_QUEUED, LOOP_RUNNERS, LOOP_SLEEPERS, LOOP_STATE, NIL, TASK_ARG, TASK_FN } from "./layout";
 import { inject, isEmpty, giveRing, steal, takeFirst, takeInjected, takeRing } from "./queue";
 import { CANCELLED, handleOf, taskPtr } from "./slab";
 import { begin, finish, rest, rouse } from "./state";

@@ -1,8 +1,9 @@
 // What may happen to a task: it is queued, woken, aborted, joined, and ends. The bits of its state word: slab.ts.
 
+import { EDEADLK, ESTALE, PENDING, READY } from "../codes";
 import { addWord, loadWord, notifyAll, notifyWord, replaceWord, storeWord } from "../sync";
 import { linger, lock, loop, ring, root, unlock } from "./here";
-import { BOX, BOX_CAPACITY, BOX_HEAD, BOX_LOCK, BOX_OVERFLOW, BOX_SIGNAL, BOX_TAIL, EDEADLK, ESTALE, LOOP_EPOCH, LOOP_LIVE, LOOP_SLEEPERS, NIL, PENDING, READY, TASK_LOOP, TASK_RESULT, TASK_STATE, TASK_WAITER } from "./layout";
+import { BOX, BOX_CAPACITY, BOX_HEAD, BOX_LOCK, BOX_OVERFLOW, BOX_SIGNAL, BOX_TAIL, LOOP_EPOCH, LOOP_LIVE, LOOP_SLEEPERS, NIL, TASK_LOOP, TASK_RESULT, TASK_STATE, TASK_WAITER } from "./layout";
 import { append, inject } from "./queue";
 import { BLOCKER, CANCELLED, COMPLETE, find, giveTask, handleOf, INDEX_MASK, isCurrent, JOINABLE, LISTING, NOTIFIED, ONE_WAIT, plain, RUNNING, SHARED, takeTask, taskPtr, WAITING, WAITS } from "./slab";
 

@@ -1,8 +1,9 @@
 // Timers: a heap in memory that all threads share, under one lock. Any thread that looks wakes whose time has come.
 
+import { EINVAL, ENOMEM } from "../codes";
 import { loadLong, storeLong } from "../sync";
 import { allocate, clock, free, lock, loop, root, running, unlock } from "./here";
-import { EINVAL, ENOMEM, NIL, TASK_LOOP, TIME_BASE, TIME_SEEN, TIMER_CAPACITY, TIMER_COUNT, TIMER_FREE, TIMER_HEAP, TIMER_LOCK, TIMER_NEXT, TIMER_PLACES } from "./layout";
+import { NIL, TASK_LOOP, TIME_BASE, TIME_SEEN, TIMER_CAPACITY, TIMER_COUNT, TIMER_FREE, TIMER_HEAP, TIMER_LOCK, TIMER_NEXT, TIMER_PLACES } from "./layout";
 import { find, SHARED } from "./slab";
 import { rouse, wake } from "./state";
 

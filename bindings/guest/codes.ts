@@ -1,24 +1,24 @@
-// What tk_* functions return, as in tokiwa.h. Positive results of tasks are their own.
+// The codes of tk_* functions under the names of tokiwa.h, and what else a guest and JavaScript agree on.
 
-export const TK_PENDING = 0;
-export const TK_READY = 1;
-export const TK_EINVAL = -1;
-export const TK_ENOMEM = -2;
-export const TK_ESTALE = -3;
-export const TK_EWOULDBLOCK = -4;
-export const TK_ECANCELED = -5;
-export const TK_ETRAP = -6;
-export const TK_ECLOSED = -7;
-export const TK_EREJECTED = -8;
-export const TK_ELIMIT = -9;
-export const TK_ENOSYS = -10;
-export const TK_EBUSY = -11;
-export const TK_EAGAIN = -13;
-export const TK_END = -14;
-export const TK_EIO = -15;
-/** Of tokiwa-threads.h. */
-export const TK_EDIED = -20;
-export const TK_ESTART = -21;
+export {
+  PENDING as TK_PENDING,
+  READY as TK_READY,
+  EINVAL as TK_EINVAL,
+  ENOMEM as TK_ENOMEM,
+  ESTALE as TK_ESTALE,
+  ECANCELED as TK_ECANCELED,
+  ETRAP as TK_ETRAP,
+  ECLOSED as TK_ECLOSED,
+  EREJECTED as TK_EREJECTED,
+  ELIMIT as TK_ELIMIT,
+  ENOSYS as TK_ENOSYS,
+  EBUSY as TK_EBUSY,
+  EAGAIN as TK_EAGAIN,
+  END as TK_END,
+  EIO as TK_EIO,
+  EDIED as TK_EDIED,
+  ESTART as TK_ESTART,
+} from "../../assembly/codes.ts";
 
 /** Set in handles of tasks that pthreads run (loops.ts), and in no others. */
 export const SHARED_TASK = 1 << 30;

@@ -9,7 +9,8 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { BOX_HEAD, ECANCELED, ECLOSED, EINVAL, EMPTIED, PENDING, READY, ROOT_BYTES, ROOT_STATE, YIELD } from "../../assembly/loops/layout.ts";
+import { ECANCELED, ECLOSED, EINVAL, PENDING, READY, YIELD } from "../../assembly/codes.ts";
+import { BOX_HEAD, EMPTIED, ROOT_BYTES, ROOT_STATE } from "../../assembly/loops/layout.ts";
 import { hasJspi } from "../support/lanes.ts";
 import { type Calls, describeFailure, explore, type Program, type Thread } from "./explore.ts";
 
