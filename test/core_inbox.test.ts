@@ -108,6 +108,13 @@ describe("parking", () => {
 // lead to another poll: a lost wake leaves a difference, and the owner asleep.
 describe("with real threads", () => {
   test.each([1, 2, 3])("no wake is lost with %i wakers", { timeout: 60_000 }, async (wakerCount) => {
+    let parks = 0;
+    for (let tries = 20; tries > 0 && parks === 0; tries--) parks = await round(wakerCount);   // an owner that the host holds has no time to park
+    expect(parks).toBeGreaterThan(0);
+  });
+
+  /** @returns how often the owner has parked */
+  async function round(wakerCount: number): Promise<number> {
     const units = 200;
     const wakes = 30_000;
     const arena = new Arena("shared");
@@ -148,6 +155,6 @@ describe("with real threads", () => {
     expect(late).toBe(0);
     expect([...seen]).toEqual([...tickets]);
     expect(seen.reduce((sum, n) => sum + n, 0)).toBe(wakes * wakerCount);
-    expect(parks).toBeGreaterThan(0);
-  });
+    return parks;
+  }
 });

@@ -15,16 +15,23 @@ async function heap(): Promise<number> {
   return process.memoryUsage().heapUsed;
 }
 
-/** How much the heap grows from the second round to the last: the first one fills pools and tables. */
+const MEGABYTE = 2 ** 20;
+
+/**
+ * How much the heap grows from the second round to the last: the first one fills pools and tables. The least of some such measurements:
+ * what leaks leaks in each.
+ */
 async function growth(round: () => Promise<void>, rounds = 4): Promise<number> {
   await round();
   await round();
-  const before = await heap();
-  for (let i = 0; i < rounds; i++) await round();
-  return (await heap()) - before;
+  let least = Infinity;
+  for (let tries = 3; tries > 0 && least >= MEGABYTE; tries--) {
+    const before = await heap();
+    for (let i = 0; i < rounds; i++) await round();
+    least = Math.min(least, (await heap()) - before);
+  }
+  return least;
 }
-
-const MEGABYTE = 2 ** 20;
 
 test("the heap is flat after a million spawns", async () => {
   await using runtime = new Runtime();

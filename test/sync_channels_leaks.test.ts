@@ -14,12 +14,23 @@ function heap(): number {
   return process.memoryUsage().heapUsed;
 }
 
+/** The least that stays of some rounds: what leaks leaks in each, what the compiler has on its way is in one. */
+function least(round: () => void): number {
+  let grown = Infinity;
+  for (let tries = 4; tries > 0 && grown >= SLACK_BYTES; tries--) {
+    const before = heap();
+    round();
+    grown = Math.min(grown, heap() - before);
+  }
+  return grown;
+}
+
 /** Runs `operation` a million times, and measures what stays. */
 function growth(operation: () => void): number {
   for (let i = 0; i < 20_000; i++) operation();
-  const before = heap();
-  for (let i = 0; i < 1_000_000; i++) operation();
-  return heap() - before;
+  return least(() => {
+    for (let i = 0; i < 1_000_000; i++) operation();
+  });
 }
 
 /** Polled once, pending, and dropped. */
@@ -76,9 +87,13 @@ test("tasks that are aborted while they wait leave the runtime as it was", async
       for (const handle of handles) yield* handle.result();
     };
     for (let i = 0; i < 20; i++) yield* round(1000);
-    const before = heap();
-    for (let i = 0; i < 200; i++) yield* round(1000);
-    expect(heap() - before).toBeLessThan(SLACK_BYTES);
+    let grown = Infinity;
+    for (let tries = 4; tries > 0 && grown >= SLACK_BYTES; tries--) {
+      const before = heap();
+      for (let i = 0; i < 200; i++) yield* round(1000);
+      grown = Math.min(grown, heap() - before);
+    }
+    expect(grown).toBeLessThan(SLACK_BYTES);
     expect(runtime.metrics()).toMatchObject({ tasksAlive: 0, timers: 0, queueDepth: 0 });
   });
   await runtime.shutdown();
@@ -86,10 +101,11 @@ test("tasks that are aborted while they wait leave the runtime as it was", async
 
 test("a burst does not stay in memory", () => {
   const [tx, rx] = unboundedMpsc<number>();
-  const before = heap();
-  for (let i = 0; i < 1_000_000; i++) tx.send(i);
-  for (let i = 0; i < 1_000_000; i++) rx.tryRecv();
-  expect(heap() - before).toBeLessThan(SLACK_BYTES);
+  const burst = (): void => {
+    for (let i = 0; i < 1_000_000; i++) tx.send(i);
+    for (let i = 0; i < 1_000_000; i++) rx.tryRecv();
+  };
+  expect(least(burst)).toBeLessThan(SLACK_BYTES);
 });
 
 test("what was received, discarded or overwritten is let go", async () => {

@@ -116,7 +116,11 @@ test("children of a long-lived token whose signals were used leave nothing behin
     }
   };
   await round();
-  const before = await settledHeap();
-  await round();
-  expect((await settledHeap()) - before).toBeLessThan(CHILDREN * 35);   // Node 20 keeps 60 bytes of each without the relays
+  let grown = Infinity;                                    // the least of some rounds: what leaks leaks in each
+  for (let tries = 4; tries > 0 && grown >= CHILDREN * 35; tries--) {
+    const before = await settledHeap();
+    await round();
+    grown = Math.min(grown, (await settledHeap()) - before);
+  }
+  expect(grown).toBeLessThan(CHILDREN * 35);   // Node 20 keeps 60 bytes of each without the relays
 }, TIMEOUT_MS);
