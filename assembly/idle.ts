@@ -19,7 +19,7 @@
 // No wake is lost: a thread that queues work makes it visible, then looks for a searcher; a searcher says that it has stopped, then
 // looks for work. Both orders are sequentially consistent, so at least one of them sees the other.
 
-import { ABSENT, ASLEEP, ASLEEP_WITH_TASKS, RUNNING_JOBS, SEARCHING } from "./pool-layout";
+import { ABSENT, ASLEEP, ASLEEP_WITH_TASKS, NOBODY_YET, RUNNING_JOBS, SEARCHING } from "./pool-layout";
 import { NIL } from "./layout";
 import { injectorPtr, mailboxPtr, statePtr, threadCount, threadPtr } from "./pool-map";
 import { sizeOf } from "./deque";
@@ -47,9 +47,16 @@ function wakeAny(): u32 {
   return NIL;
 }
 
-/** Work was queued: wakes a sleeper, unless one searches already. @returns its number, or NIL */
+/** Work was queued: wakes a sleeper, unless one searches already. @returns its number, NIL, or NOBODY_YET */
 export function wakeOne(): u32 {
-  return countSearching() > 0 ? NIL : wakeAny();
+  if (countSearching() > 0) return NIL;
+  const woken = wakeAny();
+  return woken == NIL && anyAbsent() ? NOBODY_YET : woken;
+}
+
+function anyAbsent(): bool {
+  for (let t: u32 = 1; t < threadCount(); t++) if (loadWord(statePtr(t)) == ABSENT) return true;
+  return false;
 }
 
 /** Work may have waited for a moment: if so, wakes a sleeper although somebody searches. @returns its number, 0 if nobody sleeps, NIL if nothing waits */
@@ -79,6 +86,13 @@ function hasWork(): bool {
   if (lengthOf(injectorPtr()) > 0) return true;
   for (let t: u32 = 1; t < threadCount(); t++) if (sizeOf(threadPtr(t)) > 0) return true;
   return false;
+}
+
+/** Jobs in the queues of the workers. */
+export function queuedByWorkers(): u32 {
+  let count: u32 = 0;
+  for (let t: u32 = 1; t < threadCount(); t++) count += sizeOf(threadPtr(t));
+  return count;
 }
 
 /** The thread will sleep, as `how` says. @returns false when there is something to do; it is awake then */

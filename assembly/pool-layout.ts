@@ -31,6 +31,9 @@ export const SEARCHING = 2; //         looks for work, or was woken to do so
 export const ASLEEP = 3; //            will look again only when it is woken
 export const ASLEEP_WITH_TASKS = 4; // so too, but a task of its own may hold it just then
 
+/** What wakeOne() returns when nobody sleeps or searches, and some workers have not been started. */
+export const NOBODY_YET = -2;
+
 // ---- ring: producers and consumers have a lock each
 export const RING_PUSH_LOCK = 0; //    u32, 0 or the number of a thread + 1
 export const RING_TAIL = 4; //         u32, wraps

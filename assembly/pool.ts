@@ -78,7 +78,7 @@ export function push(record: u32): u32 {
   return <u32>pushAll(injectorPtr(), injectorCells(), injectorMask(), scratch, count + 1, me);
 }
 
-/** After something was queued: wakes a sleeper if need be. @returns its number, or -1 */
+/** After something was queued: wakes a sleeper if need be. @returns its number, -1, or NOBODY_YET */
 export function wakeOne(): i32 {
   return idle.wakeOne();
 }
@@ -214,6 +214,11 @@ export function sleepers(): u32 {
 /** Wakes a thread because there is something else than a job for it. */
 export function rouse(thread: u32): u32 {
   return <u32>idle.rouse(thread, RUNNING_JOBS);
+}
+
+/** Jobs that workers have queued and nobody has started. */
+export function queuedByWorkers(): u32 {
+  return idle.queuedByWorkers();
 }
 
 /** Jobs in the injector. */

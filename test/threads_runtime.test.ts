@@ -102,6 +102,39 @@ describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
     }
   });
 
+  test("a second job gets a worker of its own while the first one waits for something", async () => {
+    const runtime = multi({ workerThreads: 2, transport });
+    const number = send(async () => {
+      await tokiwa.sleep(1);
+      return ((globalThis as { number?: number }).number ??= 1 + Math.floor(Math.random() * 1e9));
+    });
+    const waiting = runtime.spawn(send(async () => tokiwa.sleep(600_000)));
+    const first = await runtime.spawn(number);
+    const seen = new Set([first]);
+    const start = performance.now();
+    while (seen.size < 2 && performance.now() - start < 15_000) for (const other of await Promise.all([runtime.spawn(number), runtime.spawn(number)])) seen.add(other);
+    expect(seen.size).toBe(2);
+    expect(runtime.metrics().workers.length).toBe(2);
+    waiting.abort();
+  });
+
+  test("one job that spawns others gets the other workers started", async () => {
+    const runtime = multi({ workerThreads: 3, transport });
+    const root = send(async () => {
+      const leaf = tokiwa.send((ms: number) => {
+        const end = performance.now() + ms;
+        while (performance.now() < end);
+        return ((globalThis as { number?: number }).number ??= 1 + Math.floor(Math.random() * 1e9));
+      });
+      const seen = new Set<number>();
+      const end = performance.now() + 15_000;
+      while (seen.size < 3 && performance.now() < end) for (const number of await Promise.all([5, 5, 5, 5, 5, 5].map((ms) => tokiwa.spawn(leaf, ms)))) seen.add(number);
+      return seen.size;
+    });
+    expect(await runtime.spawn(root)).toBe(3);
+    expect(runtime.metrics().workers.length).toBe(3);
+  });
+
   test("jobs of every length, some taken back again and again, are neither lost nor mixed up", async () => {
     const runtime = multi({ workerThreads: 3, transport });
     const work = send(([n, micros]: [number, number]) => {

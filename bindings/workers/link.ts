@@ -30,6 +30,7 @@ export interface LinkOwner {
   requeue(jobs: Job[]): void;
   offered(origin: Link, originId: number, sendable: SendableFunction, args: unknown[], arity: number): void;
   abortOffered(origin: Link, id: number, reason: PackedError): void;
+  crowded(): void;
   linkDied(link: Link, error: unknown, started: Job[], unstarted: Job[], origin: WorkerOrigin): void;
   readonly shared: SharedJobs | undefined;
   tell(thread: number, message: ToWorker): void;
@@ -307,6 +308,10 @@ export class Link implements JobPlace {
   /** What is no message of ours ends the worker: nothing else that it says could be believed. */
   receive(message: ToParent | null | undefined): void {
     if (this.isDead) return;
+    if (message?.k === "crowded") {                        // not counted: nobody waits for it
+      this.#pool.crowded();
+      return;
+    }
     noteReceived();
     this.#received++;
     const { shared } = this.#pool;

@@ -200,7 +200,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   #dispatch(): void {
     this.#isScheduled = false;
     if (this.isClosed) return;
-    this.#startWorkers();
+    this.#startAtLeast(Math.min(this.options.size, this.outstanding));
     const reserved = this.options.sharesJobs ? this.#startingLately() : 0;
     if (this.shared !== undefined) {
       this.#welcome();
@@ -271,19 +271,11 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     }
   }
 
-  #startWorkers(): void {
-    const { size } = this.options;
-    if (this.shared !== undefined) {
-      this.#startAtLeast(Math.min(size, this.outstanding));
-      return;
-    }
-    let starting = 0;
-    let idle = 0;
-    for (const link of this.#links) {
-      if (!link.isReady) starting++;
-      else if (link.occupancy === 0) idle++;
-    }
-    this.#startAtLeast(Math.min(size, this.#links.length + Math.max(0, this.queued - starting - idle)));
+  /** A worker has queued jobs that nobody is there for. By now they may have been started, short ones most of all. */
+  crowded(): void {
+    if (this.isClosed || this.shared === undefined) return;
+    const ready = this.#links.filter(({ isReady }) => isReady).length;
+    this.#startAtLeast(Math.min(this.options.size, ready + this.shared.share.calls.queuedByWorkers()));
   }
 
   #startAtLeast(count: number): void {

@@ -35,6 +35,7 @@ interface PoolCalls {
   rouse(thread: number): number;
   sleepers(): number;
   injected(): number;
+  queuedByWorkers(): number;
   bury(thread: number): number;
 }
 

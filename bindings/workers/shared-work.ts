@@ -3,8 +3,8 @@
 // A job it has spawned and takes itself is an ordinary task again, with its own function and no way through a clone. One that
 // another worker has taken comes back by the mailbox, or by a message when its outcome does not fit into the record.
 
-import { ASLEEP, ASLEEP_WITH_TASKS, ENDED, FREE } from "../../assembly/pool-layout.ts";
-import { startTimer } from "../host.ts";
+import { ASLEEP, ASLEEP_WITH_TASKS, ENDED, FREE, NOBODY_YET } from "../../assembly/pool-layout.ts";
+import { monotonicNow, startTimer } from "../host.ts";
 import { pollFirst } from "../scheduler/burst.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Scope } from "../task/scope.ts";
@@ -23,6 +23,8 @@ import { ANSWER_HEADER, FULFILLED, type Status } from "./wire.ts";
 /** The worker around it. */
 interface Side {
   readonly post: Post;
+  /** Tells the parent that more workers would have something to do. */
+  crowded(): void;
   /** Starts a job of a record. False when the burst must end. */
   begin(record: number, known: Known, args: unknown[], lent: Scope): boolean;
   knownOf(key: number): Known | undefined;
@@ -35,6 +37,9 @@ const LOOK_INTERVAL = 2;
 
 /** Before it blocks after some work it may look so often whether it is woken: 25 to 75 us. A quarter was too short, the double no better. */
 const LOOKS = 20_000;
+
+/** More workers are asked for at most so often, in ms. */
+const ASK_INTERVAL = 1;
 
 /** Functions of this worker that others may come to know; see DEFINITIONS_EACH in link.ts. */
 const MAX_DEFINITIONS = 1 << 14;
@@ -94,6 +99,7 @@ export class SharedWork {
   readonly #outboxes: (Outbox | undefined)[] = [];
   hasEnded = false;
   #isLooking = false;
+  #askedAt = -Infinity;
   readonly #lookout = new Lookout();
 
   constructor(state: ShareState, thread: number, firstKey: number, scheduler: CurrentThread, side: Side) {
@@ -129,8 +135,18 @@ export class SharedWork {
     this.#scheduler.admit(task);
     this.#spawned[this.#slot(record)] = spawned;
     if (share.calls.push(record) === 0) this.#ready.push(record);     // every queue is full: only a death can do that
-    this.#woke(share.calls.wakeOne());
+    const woken = share.calls.wakeOne();
+    if (woken === NOBODY_YET) this.#askForMore();
+    else this.#woke(woken);
     return true;
+  }
+
+  /** Has the pool start more workers, unless it was asked a moment ago. */
+  #askForMore(): void {
+    const now = monotonicNow();
+    if (now - this.#askedAt < ASK_INTERVAL) return;
+    this.#askedAt = now;
+    this.#side.crowded();
   }
 
   #define(sendable: SendableFunction): number {

@@ -126,6 +126,7 @@ export class WorkerSide implements RuntimeThreads {
     this.#parentWord = start.parentWord;
     this.#shared = start.share === undefined ? undefined : new SharedWork(start.share, start.thread, start.firstDefinition, scheduler, {
       post: (message, transfer) => this.#post(message, transfer),
+      crowded: () => this.#port.postMessage({ k: "crowded" } satisfies ToParent),     // uncounted: the parent need not receive it
       begin: (record, known, args, lent) => this.#begin(record, this.#shared!.share.generationOf(record), known, args, lent),
       knownOf: (key) => this.#known.get(key),
       compileNested: (sendable) => this.#bodyOf(sendable),

@@ -112,4 +112,5 @@ export type ToParent =
   | { readonly k: "define"; readonly definitions: Definition[] }
   | { readonly k: "results"; readonly to: number; readonly answers: unknown[] }
   /** Where a thread cannot wake another by a word: the parent does it by a message. */
-  | { readonly k: "wake"; readonly thread: number };
+  | { readonly k: "wake"; readonly thread: number }
+  | { /** It has queued jobs, everyone is busy, and some workers have not been started. */ readonly k: "crowded" };
