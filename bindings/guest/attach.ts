@@ -121,7 +121,7 @@ class AttachedGuest implements Guest {
   }
 
   get canBlock(): boolean {
-    return this.#binding.canBlock;
+    return this.#binding.stacks.canBlock;
   }
 
   spawn(fn: number, arg = 0, options?: { name?: string }): JoinHandle<number> {
@@ -136,9 +136,10 @@ class AttachedGuest implements Guest {
     if (args.length > 2) throw new OptionError(`run() takes at most 2 arguments for the function, got ${args.length}`);
     for (const arg of args) checkInteger("arg", arg, -0x80000000, 0xffffffff);
     if (typeof fn === "string") this.#exported(fn);
-    this.#binding.checkBlocking();
-    if (typeof fn !== "string") return this.#binding.run(checkInteger("fn", fn, 1, 0xffffffff), args, undefined);
-    return this.#binding.run(this.#binding.entersByCall ? this.#exported(fn) : this.#entry(fn), args, fn);
+    const { stacks } = this.#binding;
+    stacks.check();
+    if (typeof fn !== "string") return stacks.run(checkInteger("fn", fn, 1, 0xffffffff), args, undefined);
+    return stacks.run(stacks.entersByCall ? this.#exported(fn) : this.#entry(fn), args, fn);
   }
 
   #exported(name: string): (...args: number[]) => number {

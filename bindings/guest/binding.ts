@@ -16,10 +16,11 @@ import {
   GUEST,
   INDEX_BITS,
   INDEX_MASK,
+  WATCHED,
 } from "../../assembly/layout.ts";
 import { compileCore } from "../core.ts";
-import { ContextError, DeadlockError, JoinError, OptionError, TokiwaError } from "../errors.ts";
-import { Operation, PENDING, type Waker } from "../future.ts";
+import { ContextError, DeadlockError, OptionError, TokiwaError } from "../errors.ts";
+import type { Operation } from "../future.ts";
 import { GUEST_INTERFACE } from "../generated/guest-interface.ts";
 import { onLoopDry, reportUnhandled } from "../host.ts";
 import { show } from "../options.ts";
@@ -29,33 +30,29 @@ import { type GuestHost, type Guests, guestsOf } from "../scheduler/guests.ts";
 import type { JoinHandle } from "../task/task.ts";
 import { accessOfEmscripten, type EmscriptenAccess, type EmscriptenThreads, type GuestAccess } from "./access.ts";
 import type { Asyncify, AsyncifyCalls, AsyncifySupport } from "./asyncify.ts";
-import { BLOCKING_CALLS, type BlockingCall, SHARED_TASK, TK_ECANCELED, TK_ECLOSED, TK_EINVAL, TK_ELIMIT, TK_ENOMEM, TK_ENOSYS, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
+import { BLOCKING_CALLS, type BlockingCall, SHARED_TASK, TK_ECANCELED, TK_ECLOSED, TK_EINVAL, TK_ENOSYS, TK_ESTALE, TK_ETRAP, TK_PENDING, TK_READY } from "./codes.ts";
+import { startError, trapError } from "./failures.ts";
 import type { GuestIo, GuestStream, IoTable } from "./io.ts";
+import { GuestJoin } from "./join.ts";
 import type { Loops, LoopsAccess } from "./loops.ts";
 import { PromiseTable } from "./promises.ts";
 import { type GuestThreads, installedGuestThreads, THREAD_CALLS, type ThreadHost, type ThreadSetup } from "./seam.ts";
-import { HOP, Hops, STACK_BYTES, StackBody, type StackHost, StackPool, STACKS_MAX } from "./stacks.ts";
+import { hasJspi, type StackCalls, type StackOwner, StackTasks, suspending } from "./stack-tasks.ts";
+import { STACK_BYTES, StackPool, STACKS_MAX } from "./stacks.ts";
 import type { GuestWaker } from "./waker.ts";
 import { fillRange, giveRange, type TableRange, takeRange } from "./table.ts";
 
 /** The exports of guest-interface.ts that JavaScript calls. */
-interface Interface extends AsyncifyCalls {
+interface Interface extends AsyncifyCalls, StackCalls {
   bind(arena: number, suspends: number): void;
   setTable(first: number, count: number): void;
   setStackAccess(get: number, set: number): void;
   close(): void;
-  setValue(value: number): void;
-  stackPointer(): number;
-  restoreStack(pointer: number): void;
-  reset(): void;
   isStackless(): number;
   abortFromHost(task: number): number;
   watchFromHost(task: number): number;
-  enter(task: number, fn: number, count: number, first: number, second: number, top: number): number;
   start(fn: number, arg: number, flags: number): number;
-  tk_wake(task: number): number;
   tk_detach(task: number): void;
-  tk_join_start(task: number, waiter: number): number;
   tk_result(): number;
 }
 
@@ -78,24 +75,6 @@ export interface GuestImports {
   readonly linkLoops: (loops: LoopsAccess) => void;
 }
 
-interface StackJoin {
-  readonly task: JoinHandle<number>;
-  result: number | undefined;
-  readonly waiters: number[];
-}
-
-interface SuspendingWasm {
-  Suspending: new (fn: (...args: number[]) => unknown) => WebAssembly.ImportValue;
-  promising: (fn: unknown) => (...args: number[]) => Promise<number>;
-}
-
-const wasm = WebAssembly as unknown as Partial<SuspendingWasm>;
-/** Whether Wasm can suspend here: Node 26, Chromium 137, Firefox 153. */
-export const hasJspi: boolean = typeof wasm.Suspending === "function" && typeof wasm.promising === "function";
-
-const suspending = (fn: (task: number) => unknown): WebAssembly.ImportValue => (wasm.Suspending === undefined ? () => TK_ENOSYS : new wasm.Suspending(fn));
-
-const WATCHED_FLAG = 32;
 /** Calls of tokiwa.h that go to the table of connections as they are. */
 const IO_CALLS = [
   "tk_io_fetch", "tk_io_websocket", "tk_io_tcp", "tk_io_unix", "tk_io_read", "tk_io_left", "tk_io_write", "tk_io_write_text",
@@ -105,20 +84,16 @@ let module: WebAssembly.Module | undefined;
 
 export const bindings = new WeakMap<object, Binding>();
 
-export class Binding implements GuestHost, StackHost, ThreadHost {
+export class Binding implements GuestHost, StackOwner, ThreadHost {
   readonly runtime: Runtime;
   readonly imports: GuestImports;
   readonly #calls: Interface;
   readonly #scheduler: CurrentThread;
   readonly #guests: Guests;
   readonly #promises: PromiseTable;
-  readonly #joins = new Map<number, StackJoin>();
-  /** By the index of their task. */
-  readonly #bodies: (StackBody | undefined)[] = [];
-  readonly #tasks = new Map<StackBody, JoinHandle<number>>();
+  /** Its stackful tasks. */
+  readonly stacks: StackTasks = new StackTasks(this);
   readonly #traps = new Map<number, TokiwaError>();
-  readonly #hops = new Hops();
-  readonly #enter: (...args: number[]) => Promise<number>;
   name = "guest";
   stackBytes = STACK_BYTES;
   maxStacks = STACKS_MAX;
@@ -134,8 +109,8 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
   #access: GuestAccess | undefined;
   #range: TableRange | undefined;
   #stackRange: TableRange | undefined;
-  #pool: StackPool | undefined;
-  #stackPointer = 0;
+  /** The guest's stack pointer when the present drive began. */
+  stackPointer = 0;
   #isClosed = false;
   #stopListening: (() => void) | undefined;
 
@@ -155,8 +130,8 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     this.#calls = calls;
     calls.bind(scheduler.arena, hasJspi || asyncify !== undefined ? 1 : 0);
     this.#promises = new PromiseTable(scheduler, (task) => calls.tk_wake(task));
-    this.#enter = wasm.promising === undefined ? () => Promise.reject(new Error("no JSPI")) : wasm.promising(calls.enter);
     if (asyncify !== undefined) this.#asyncify = this.#openAsyncify(asyncify, instance.exports);
+    this.stacks.open(calls, this.#asyncify);
     const names = Object.entries(instance.exports).filter(([name]) => name.startsWith("tk_"));
     this.imports = Object.freeze({
       ...Object.fromEntries(names),
@@ -190,10 +165,6 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
   #host(): WebAssembly.ModuleImports {
     const scheduler = this.#scheduler;
     const { core, arena } = scheduler;
-    const suspend = (task: number): number | Promise<number> => {
-      const body = this.#bodies[task & INDEX_MASK];
-      return body?.handle === task ? body.suspend() : TK_ECANCELED;
-    };
     return {
       schedule: () => scheduler.schedule(),
       timerStarted: (tick: number) => scheduler.timerStarted(tick),
@@ -222,13 +193,11 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
       isLiveElsewhere: (task: number) => this.#loops?.isLive(task) ?? 0,
       abortStack: (task: number) => {
         if (task & SHARED_TASK) return this.#loops?.abort(task) ?? TK_ESTALE;
-        const join = this.#joins.get(task);
-        join?.task.abort();
-        return join === undefined ? TK_ESTALE : 1;
+        return this.stacks.abort(task);
       },
       detachStack: (task: number) => {
         if (task & SHARED_TASK) this.#loops?.detach(task);
-        else this.#joins.delete(task);
+        else this.stacks.detach(task);
       },
       awaitPromise: (id: number, waiter: number) => {
         const state = this.#promises.look(id, waiter);
@@ -241,13 +210,9 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
         return handle === undefined ? TK_ESTALE : this.expose(handle);
       },
       pollIo: (io: number, interest: number, waiter: number) => this.#io?.tk_io_poll(io, interest, waiter) ?? TK_ENOSYS,
-      spawnStack: (fn: number, arg: number) => this.#spawnStack(fn >>> 0, arg),
-      suspend: suspending(suspend),
-      hop: suspending((task) => {
-        if (this.#hops.mayHop()) return HOP;
-        this.#calls.tk_wake(task);
-        return suspend(task);
-      }),
+      spawnStack: (fn: number, arg: number) => this.stacks.spawn(fn >>> 0, arg),
+      suspend: suspending((task) => this.stacks.suspend(task)),
+      hop: suspending((task) => this.stacks.hop(task)),
     };
   }
 
@@ -284,7 +249,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
       this.#calls.setStackAccess(places.first, places.first + 1);
     }
     this.#asyncify?.check(this.label);
-    this.#pool = new StackPool(access, this.stackBytes, this.maxStacks, this.#calls.isStackless() === 1);
+    this.stacks.link(new StackPool(access, this.stackBytes, this.maxStacks, this.#calls.isStackless() === 1));
     this.#guests.hosts.add(this);
     this.#loops?.listen();
     if (this.failOnDrain) this.#stopListening = onLoopDry(() => this.#drained());
@@ -329,25 +294,12 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     if (this.#growTable(fn) === 0) throw new TokiwaError("TOKIWA_TABLE_FULL", `the core's table has no place for another function of ${this.label}`);
   }
 
-  get canBlock(): boolean {
-    return this.#canSuspend && this.#pool?.refusal === undefined;
-  }
-
-  get #canSuspend(): boolean {
-    return hasJspi || this.#asyncify !== undefined;
-  }
-
-  /** Whether stackful tasks are entered by JavaScript: then they may be any function, and need no place in the table. */
-  get entersByCall(): boolean {
-    return this.#asyncify !== undefined;
-  }
-
   #openAsyncify(support: AsyncifySupport, exports: WebAssembly.Exports): Asyncify {
     return support.open({
       calls: this.#calls,
       access: () => this.access,
       stackBytes: () => this.stackBytes,
-      bodyOf: (task) => this.#bodies[task & INDEX_MASK],
+      bodyOf: (task) => this.stacks.bodyOf(task),
       plain: Object.fromEntries(BLOCKING_CALLS.map((name) => [name, exports[name]])) as Record<BlockingCall, (...args: number[]) => number>,
     });
   }
@@ -361,7 +313,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
 
   /** Starts a poll task that JavaScript watches. */
   spawn(fn: number, arg: number, name: string | undefined): JoinHandle<number> {
-    const task = this.#calls.start(fn, arg, WATCHED_FLAG);
+    const task = this.#calls.start(fn, arg, WATCHED);
     if (task < 0) throw startError(this.label, fn, task);
     return this.#mirror(task, name);
   }
@@ -381,7 +333,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
 
   /** A poll task as a future of whatever it returned, also negative numbers. Dropping it aborts the task. `onEnd` is called in any case. */
   pollTask(fn: number, arg: number, onEnd: () => void): Operation<number> {
-    const task = this.#calls.start(fn, arg, WATCHED_FLAG);
+    const task = this.#calls.start(fn, arg, WATCHED);
     if (task < 0) throw startError(this.label, fn, task);
     const future = new GuestJoin(this, task, true);
     this.atEnd(task, (result) => {
@@ -402,7 +354,7 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     } catch (cause) {
       this.#calls.restoreStack(pointer);
       this.#calls.reset();
-      throw this.#trapError("a job", cause);
+      throw trapError(this.label, "a job", cause);
     }
   }
 
@@ -418,8 +370,8 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
   }
 
   #find(task: number): JoinHandle<number> | undefined {
-    const join = this.#joins.get(task);
-    if (join !== undefined) return join.task;
+    const stackful = this.stacks.find(task);
+    if (stackful !== undefined) return stackful;
     if (task & SHARED_TASK) return this.#loops === undefined ? undefined : (this.runtime.engine.spawnTask(this.#loops.taskOf(task), [], undefined, undefined) as JoinHandle<number>);
     return this.#calls.watchFromHost(task) === 1 ? this.#mirror(task, undefined) : undefined;
   }
@@ -446,6 +398,14 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     });
   }
 
+  /** A stackful task, or one of a loop. */
+  #joinStack(task: number, waiter: number): number {
+    if (!(task & SHARED_TASK)) return this.stacks.join(task, waiter);
+    const state = this.#loops?.join(task, waiter) ?? TK_ESTALE;
+    if (state === TK_READY) this.#calls.setValue(this.#loops?.result as number);
+    return state;
+  }
+
   #wakeAtEnd(task: number, waiter: number): void {
     if (this.#calls.watchFromHost(task) === 1) this.atEnd(task, () => this.#calls.tk_wake(waiter));
   }
@@ -456,14 +416,14 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
 
   /** Before a drive. */
   enter(): void {
-    this.#stackPointer = this.#calls.stackPointer();
+    this.stackPointer = this.#calls.stackPointer();
   }
 
   trapped(task: number, fn: number, cause: unknown): boolean {
     if (!this.#owns(fn)) return false;
-    this.#calls.restoreStack(this.#stackPointer);
+    this.#calls.restoreStack(this.stackPointer);
     this.#calls.reset();
-    const error = this.#trapError(`task ${task}`, cause);
+    const error = trapError(this.label, `task ${task}`, cause);
     const { watchers } = this.#guests;
     const { unhandledFailure } = this.#scheduler;
     const watcher = watchers.get(task & INDEX_MASK);
@@ -475,11 +435,6 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     } else if (unhandledFailure === "report") reportUnhandled(error);
     else if (unhandledFailure === "shutdown") this.#scheduler.failed(error);
     return true;
-  }
-
-  #trapError(what: string, cause: unknown): TokiwaError {
-    if (cause instanceof TokiwaError) return cause;
-    return new TokiwaError("TOKIWA_GUEST_TRAP", `${what} of ${this.label} trapped: ${cause instanceof Error ? `${cause.name}: ${cause.message}` : show(cause)}. It has ended; the guest's other tasks go on.`, { cause });
   }
 
   // ---- promises
@@ -510,95 +465,6 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
   stream(stream: GuestStream): number {
     if (this.#io === undefined) throw new OptionError(`io must be given to attach() before ${this.label} can read streams: attach(runtime, guest, { io: guestIo() })`);
     return this.#isClosed ? TK_ECLOSED : this.#io.stream(stream);
-  }
-
-  // ---- stackful tasks
-
-  get pool(): StackPool {
-    return this.#pool as StackPool;
-  }
-
-  /** @throws when blocking code cannot be started now */
-  checkBlocking(): void {
-    if (!this.#canSuspend) {
-      throw new ContextError("TOKIWA_NO_JSPI", "blocking code needs WebAssembly.promising and Suspending (JSPI), which this host has not: use Node 24.21 or later, a current browser, a module built for Asyncify (attach() with { asyncify }), or poll tasks (tk_spawn), which run everywhere.");
-    }
-    const { pool } = this;
-    if (pool.refusal !== undefined) throw new OptionError(`${this.label} cannot run blocking code: ${pool.refusal}`);
-    if (pool.used >= pool.limit) throw tooManyStacks(this.label, pool.limit);
-    if (this.#isClosed) throw closedError(this.label);
-  }
-
-  /** Runs a function of the guest as a stackful task; after checkBlocking(). */
-  run(fn: StackBody["fn"], args: readonly number[], name: string | undefined): JoinHandle<number> {
-    return this.#startStack(fn, args, name).task;
-  }
-
-  #spawnStack(fn: number, arg: number): number {
-    const pool = this.#pool;
-    if (pool === undefined) return TK_ENOSYS;
-    if (pool.refusal !== undefined) return TK_ENOSYS;
-    if (pool.used >= pool.limit) return TK_ELIMIT;
-    const { task, body } = this.#startStack(fn, [arg], undefined);
-    const { handle } = body;
-    if (handle < 0) return TK_ECLOSED;
-    const join: StackJoin = { task, result: undefined, waiters: [] };
-    this.#joins.set(handle, join);
-    const finish = (result: number): void => {
-      join.result = result;
-      for (const waiter of join.waiters.splice(0)) this.#calls.tk_wake(waiter);
-    };
-    body.onEnd = finish;
-    return handle;
-  }
-
-  #startStack(fn: StackBody["fn"], args: readonly number[], name: string | undefined): { task: JoinHandle<number>; body: StackBody } {
-    const body = new StackBody(this, fn, args);
-    const task = this.runtime.engine.spawnTask(body, [], name, undefined) as JoinHandle<number> & { handle: number };
-    body.handle = task.handle;
-    if (task.handle >= 0) {
-      this.#bodies[task.handle & INDEX_MASK] = body;
-      this.#tasks.set(body, task);
-    }
-    return { task, body };
-  }
-
-  enterStack(body: StackBody): Promise<number> {
-    const calls = this.#calls;
-    const before = calls.stackPointer();
-    const [first = 0, second = 0] = body.args;
-    const promise = this.#asyncify?.run(body) ?? this.#enter(body.handle, body.fn as number, body.args.length, first, second, body.top);
-    calls.restoreStack(before);                            // it is on its way: suspended, or ended by a trap
-    calls.reset();
-    return promise.catch((cause: unknown) => {
-      calls.restoreStack(this.#stackPointer);
-      calls.reset();
-      throw this.#trapError(`blocking task ${body.handle}`, cause);
-    });
-  }
-
-  left(body: StackBody): void {
-    this.pool.used--;
-    this.#tasks.delete(body);
-    const index = body.handle & INDEX_MASK;
-    if (this.#bodies[index] === body) this.#bodies[index] = undefined;
-  }
-
-  #joinStack(task: number, waiter: number): number {
-    if (task & SHARED_TASK) {
-      const state = this.#loops?.join(task, waiter) ?? TK_ESTALE;
-      if (state === TK_READY) this.#calls.setValue(this.#loops?.result as number);
-      return state;
-    }
-    const join = this.#joins.get(task);
-    if (join === undefined) return TK_ESTALE;
-    if (join.result === undefined) {
-      if (!join.waiters.includes(waiter)) join.waiters.push(waiter);
-      return TK_PENDING;
-    }
-    this.#joins.delete(task);
-    this.#calls.setValue(join.result);
-    return TK_READY;
   }
 
   // ---- the end
@@ -636,14 +502,13 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     this.#threads?.close();
     this.#loops?.close();
     this.#calls.close();
-    for (const task of this.#tasks.values()) task.abort();
-    this.#joins.clear();
+    this.stacks.close();
     this.#promises.clear();
     this.#io?.closeAll();
     this.#guests.hosts.delete(this);
     if (this.#range !== undefined) for (const range of [this.#range, ...this.#oldRanges]) giveRange(core, range);
     // The places of the stack pointer's functions stay while a suspended stack may still need them.
-    if (this.#stackRange !== undefined && this.#pool?.used === 0) giveRange(core, this.#stackRange);
+    if (this.#stackRange !== undefined && !this.stacks.areInUse) giveRange(core, this.#stackRange);
   }
 
   #finish(task: number, isPolled: boolean, seen: Set<number>): void {
@@ -667,60 +532,4 @@ export class Binding implements GuestHost, StackHost, ThreadHost {
     watchers.delete(index);
     watcher?.(TK_ECANCELED);
   }
-}
-
-/** The end of a poll task, as the body of a task of JavaScript; dropping it aborts the guest's. */
-class GuestJoin extends Operation<number> {
-  readonly #binding: Binding;
-  readonly #task: number;
-  /** Negative results are results too. */
-  readonly #isRaw: boolean;
-  #result: number | undefined;
-  #error: unknown;
-  #waker: Waker | undefined;
-
-  constructor(binding: Binding, task: number, isRaw = false) {
-    super();
-    this.#binding = binding;
-    this.#task = task;
-    this.#isRaw = isRaw;
-  }
-
-  end(result: number, error: TokiwaError | undefined): void {
-    this.#result = result;
-    if (error !== undefined) this.#error = error;
-    else if (result === TK_ECANCELED) this.#error = new JoinError("TOKIWA_CANCELLED", `task ${this.#task} of ${this.#binding.label} was cancelled`);
-    else if (result < 0 && !this.#isRaw) this.#error = new TokiwaError("TOKIWA_GUEST_ERROR", `task ${this.#task} of ${this.#binding.label} ended with the error ${result}`);
-    this.#waker?.wake();
-  }
-
-  poll(waker: Waker): number | typeof PENDING {
-    this.#waker = waker;
-    if (this.#result === undefined) return PENDING;
-    if (this.#error !== undefined) throw this.#error;
-    return this.#result;
-  }
-
-  override [Symbol.dispose](): void {
-    this.#waker = undefined;
-    if (this.#result === undefined) this.#binding.abort(this.#task);
-  }
-
-  override describe(): string {
-    return `task ${this.#task} of ${this.#binding.label}`;
-  }
-}
-
-function closedError(label: string): ContextError {
-  return new ContextError("TOKIWA_DETACHED", `${label} was detached: attach it again to run it`);
-}
-
-function tooManyStacks(label: string, limit: number): TokiwaError {
-  return new TokiwaError("TOKIWA_TOO_MANY_STACKS", `${label} has ${limit} stacks in use, which is the limit (maxStacks): join some tasks first, or use poll tasks (tk_spawn), which need none.`);
-}
-
-function startError(label: string, fn: number, code: number): Error {
-  if (code === TK_ECLOSED) return closedError(label);
-  if (code === TK_ENOMEM) return new TokiwaError("TOKIWA_OUT_OF_MEMORY", `the core's memory cannot grow to hold another task of ${label}`);
-  return new OptionError(`fn must be a function pointer of ${label} (a place in its table, not 0), got ${show(fn)}`);
 }
