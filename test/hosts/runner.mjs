@@ -7,7 +7,7 @@ const MODULES = ["./first.mjs", "./locks.mjs", "./net.mjs"];
 const ON_SERVERS = [...MODULES, "./threads.mjs"];
 
 /** A program that takes longer stands still: the others go on without it. */
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 30_000;
 
 async function limited(program) {
   let timer;

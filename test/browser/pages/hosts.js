@@ -1,3 +1,3 @@
 import { runAll } from "../../hosts/runner.mjs";
 
-export default () => runAll();
+export default () => runAll(undefined, (title) => step(`after "${title}"`));
