@@ -16,6 +16,7 @@ const shared = {
   environment: "node",
   pool: "forks",
   execArgv: ["--expose-gc", "--enable-source-maps"],
+  chaiConfig: { truncateThreshold: 600 },                  // the summary at the end of a run has messages without their diffs
   // dist is loaded by Node itself: as users load it, and at full speed.
   server: { deps: { external: [/\/dist\//] } },
 } as const;

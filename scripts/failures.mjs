@@ -11,7 +11,7 @@ const MOST_CHARACTERS = 300;
 // eslint-disable-next-line no-control-regex
 const plain = (text) => String(text).replace(/\u001b\[[0-9;]*m/g, "");
 const isPlace = (line) => /^\s+(at |❯ )/.test(line);
-const isOurs = (line) => !/node_modules|node:internal/.test(line);
+const isOurs = (line) => !/node_modules|node:internal|<anonymous>/.test(line);
 
 /** A message of a few lines: what it says, then where. */
 function shorten(message) {
