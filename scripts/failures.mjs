@@ -6,7 +6,7 @@ import { ROOT } from "./lib.mjs";
 
 const MOST_FAILURES = 25;
 const MOST_LINES = 12;
-const MOST_CHARACTERS = 300;
+const MOST_CHARACTERS = 1200;
 
 // eslint-disable-next-line no-control-regex
 const plain = (text) => String(text).replace(/\u001b\[[0-9;]*m/g, "");
