@@ -15,6 +15,7 @@ import { LaggedError, RecvError, SendError, TokiwaError, TryRecvError } from "..
 import { completed, context, type Future, PENDING, proceed, readyWith, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
 import { checkAlike, checkInteger } from "../options.ts";
 import { blockFor } from "../block-on.ts";
+import { Closed, type Closing, hasNoReceiver } from "./closed.ts";
 import { END, type Item, iterate, readable } from "./stream.ts";
 import { isOwn, own, OwnWaits, Waiter, WaiterQueue } from "./waiters.ts";
 import { WeakHandle } from "./weak.ts";
@@ -32,7 +33,7 @@ class Channel<T> {
   weaks = 0;
   receivers = 0;
   readonly receiving: WaiterQueue<Receive<T>> = new WaiterQueue();
-  readonly closing: WaiterQueue<Closed> = new WaiterQueue();
+  closing: Closing = undefined;
 
   constructor(capacity: number) {
     this.mask = 2 ** Math.ceil(Math.log2(capacity)) - 1;
@@ -71,39 +72,11 @@ class Channel<T> {
   /** A receiver is gone that had seen what lies before `next`. */
   unsubscribe(next: number): void {
     for (let position = Math.max(next, this.oldest); position < this.tail; position++) this.seen(position);
-    if (--this.receivers === 0) this.closing.wakeAll();
+    if (--this.receivers === 0) this.closing?.wakeAll();
   }
 
   senderGone(): void {
     if (--this.senders === 0) this.receiving.wakeAll();
-  }
-}
-
-class Closed extends Waiter<void> {
-  readonly #channel: Channel<unknown>;
-
-  constructor(channel: Channel<unknown>) {
-    super();
-    this.#channel = channel;
-  }
-
-  poll(waker: Waker): void | typeof PENDING {
-    if (!proceed(waker)) return PENDING;
-    const channel = this.#channel;
-    if (channel.receivers === 0) return undefined;
-    restore();
-    this.waitWith(waker);
-    if (!this.isLinked) channel.closing.push(this);
-    return PENDING;
-  }
-
-  override [Symbol.dispose](): void {
-    this.forgetWaker();
-    this.#channel.closing.remove(this);
-  }
-
-  override describe(): string {
-    return "closed() of a broadcast sender";
   }
 }
 
@@ -153,7 +126,7 @@ export class BroadcastSender<T> implements Disposable {
 
   /** Waits until there is no receiver. Cancel safe. */
   closed(): Future<void> {
-    return new Closed(this.#channel as Channel<unknown>);
+    return new Closed(this.#channel, hasNoReceiver, "a broadcast sender");
   }
 
   sameChannel(other: BroadcastSender<T>): boolean {

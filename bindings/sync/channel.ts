@@ -19,6 +19,7 @@
 
 import { SendError } from "../errors.ts";
 import { completed, context, FINISHED, Operation, PENDING, proceed, readyWith, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
+import type { Closing } from "./closed.ts";
 import { Queue } from "./queue.ts";
 import { END, type Item } from "./stream.ts";
 import { own, Waiter, WaiterQueue } from "./waiters.ts";
@@ -40,7 +41,7 @@ export class Channel<T> {
   isDiscarding = false;
   readonly sending: WaiterQueue<Slots<unknown>> = new WaiterQueue();
   readonly receiving: WaiterQueue<Receive<T>> = new WaiterQueue();
-  readonly closing: WaiterQueue<Closed> = new WaiterQueue();
+  closing: Closing = undefined;
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -117,7 +118,7 @@ export class Channel<T> {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.closing.wakeAll();
+    this.closing?.wakeAll();
     this.sending.wakeAll();
     if (this.isFinished) this.receiving.wakeAll();
   }
@@ -443,34 +444,5 @@ export class ReceiveMany<T> extends Operation<number> {
 
   override describe(): string {
     return "messages of an mpsc channel";
-  }
-}
-
-/** Waits for the receiver to close. */
-export class Closed extends Waiter<void> {
-  readonly #channel: Channel<unknown>;
-
-  constructor(channel: Channel<unknown>) {
-    super();
-    this.#channel = channel;
-  }
-
-  poll(waker: Waker): void | typeof PENDING {
-    if (!proceed(waker)) return PENDING;
-    const channel = this.#channel;
-    if (channel.isClosed) return undefined;
-    restore();
-    this.waitWith(waker);
-    if (!this.isLinked) channel.closing.push(this);
-    return PENDING;
-  }
-
-  override [Symbol.dispose](): void {
-    this.forgetWaker();
-    this.#channel.closing.remove(this);
-  }
-
-  override describe(): string {
-    return "closed() of an mpsc sender";
   }
 }

@@ -13,41 +13,15 @@
 import { RecvError, SendError, TryRecvError } from "../errors.ts";
 import { completed, context, type Future, Operation, PENDING, proceed, readyWith, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
 import { blockFor } from "../block-on.ts";
+import { Closed, type Closing } from "./closed.ts";
 import { handOver, letGo, without } from "./hand-over.ts";
-import { Waiter, WaiterQueue } from "./waiters.ts";
 
 const SENT = 1;
 const UNSENT = 2;
 const CLOSED = 4;
 const OVER = 8;
 
-class Closed extends Waiter<void> {
-  readonly #receiver: OneshotReceiver<unknown>;
-
-  constructor(receiver: OneshotReceiver<unknown>) {
-    super();
-    this.#receiver = receiver;
-  }
-
-  poll(waker: Waker): void | typeof PENDING {
-    if (!proceed(waker)) return PENDING;
-    const receiver = this.#receiver;
-    if ((receiver.flags & (CLOSED | OVER)) !== 0) return undefined;
-    restore();
-    this.waitWith(waker);
-    if (!this.isLinked) (receiver.closing ??= new WaiterQueue()).push(this);
-    return PENDING;
-  }
-
-  override [Symbol.dispose](): void {
-    this.forgetWaker();
-    this.#receiver.closing?.remove(this);
-  }
-
-  override describe(): string {
-    return "closed() of a oneshot sender";
-  }
-}
+const takesNothing = ({ flags }: { readonly flags: number }): boolean => (flags & (CLOSED | OVER)) !== 0;
 
 /** The sending half; made by `oneshot()`. */
 export class OneshotSender<T> implements Disposable {
@@ -81,7 +55,7 @@ export class OneshotSender<T> implements Disposable {
 
   /** Waits until the receiver is closed: what is being computed for it can stop. Cancel safe. */
   closed(): Future<void> {
-    return new Closed(this.#receiver as OneshotReceiver<unknown>);
+    return new Closed(this.#receiver, takesNothing, "a oneshot sender");
   }
 
   /** Gives up sending: the receiver gets a `RecvError`. Nothing happens after `send()`. */
@@ -137,7 +111,7 @@ export class OneshotReceiver<T> extends Operation<T> {
   /** @internal */
   value: T | undefined = undefined;
   /** @internal */
-  closing: WaiterQueue<Closed> | undefined = undefined;
+  closing: Closing = undefined;
   #waker: Waker | null = null;
 
   poll(waker: Waker): T | typeof PENDING {

@@ -3,7 +3,10 @@
 import { TokiwaError } from "../errors.ts";
 import type { Future } from "../future.ts";
 import { checkAlike } from "../options.ts";
-import { type Channel, Closed, Handle } from "./channel.ts";
+import { type Channel, Handle } from "./channel.ts";
+import { Closed } from "./closed.ts";
+
+const isClosed = (channel: { readonly isClosed: boolean }): boolean => channel.isClosed;
 
 /** What can be sent with: the base of `Sender` and `UnboundedSender`. */
 export abstract class ChannelSender<T, S> implements Disposable {
@@ -34,7 +37,7 @@ export abstract class ChannelSender<T, S> implements Disposable {
 
   /** Waits until the receiver is closed. Cancel safe. */
   closed(): Future<void> {
-    return new Closed(this.#handle.channel);
+    return new Closed(this.#handle.channel, isClosed, "an mpsc sender");
   }
 
   sameChannel(other: ChannelSender<T, S>): boolean {

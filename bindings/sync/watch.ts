@@ -6,6 +6,7 @@
 import { RecvError, SendError, TokiwaError } from "../errors.ts";
 import { completed, context, FINISHED, type Future, PENDING, proceed, restore, type Suspend, SUSPENDED, type Waker } from "../future.ts";
 import { checkAlike, checkFunction } from "../options.ts";
+import { Closed, type Closing, hasNoReceiver } from "./closed.ts";
 import { END, type Item, iterate, readable } from "./stream.ts";
 import { isOwn, own, OwnWaits, Waiter, WaiterQueue } from "./waiters.ts";
 
@@ -15,7 +16,7 @@ class Shared<T> {
   senders = 1;
   receivers = 0;
   readonly changing: WaiterQueue<Wait<T, unknown>> = new WaiterQueue();
-  readonly closing: WaiterQueue<Closed> = new WaiterQueue();
+  closing: Closing = undefined;
 
   constructor(value: T) {
     this.value = value;
@@ -33,39 +34,11 @@ class Shared<T> {
   }
 
   receiverGone(): void {
-    if (--this.receivers === 0) this.closing.wakeAll();
+    if (--this.receivers === 0) this.closing?.wakeAll();
   }
 
   senderGone(): void {
     if (--this.senders === 0) this.changing.wakeAll();
-  }
-}
-
-class Closed extends Waiter<void> {
-  readonly #shared: Shared<unknown>;
-
-  constructor(shared: Shared<unknown>) {
-    super();
-    this.#shared = shared;
-  }
-
-  poll(waker: Waker): void | typeof PENDING {
-    if (!proceed(waker)) return PENDING;
-    const shared = this.#shared;
-    if (shared.receivers === 0) return undefined;
-    restore();
-    this.waitWith(waker);
-    if (!this.isLinked) shared.closing.push(this);
-    return PENDING;
-  }
-
-  override [Symbol.dispose](): void {
-    this.forgetWaker();
-    this.#shared.closing.remove(this);
-  }
-
-  override describe(): string {
-    return "closed() of a watch sender";
   }
 }
 
@@ -160,7 +133,7 @@ export class WatchSender<T> implements Disposable {
 
   /** Waits until there is no receiver. Cancel safe. */
   closed(): Future<void> {
-    return new Closed(this.#shared as Shared<unknown>);
+    return new Closed(this.#shared, hasNoReceiver, "a watch sender");
   }
 
   sameChannel(other: WatchSender<T>): boolean {
