@@ -237,7 +237,7 @@ export class Lazy<T> extends Operation<T> {
 
 let defaultReactor: () => Reactor | null = () => null;
 
-/** Called once, by runtime.ts: what an async block that is polled outside of any runtime awaits on. */
+/** Called once, by engine.ts: what an async block that is polled outside of any runtime awaits on. */
 export function installDefaultReactor(fn: () => Reactor | null): void {
   defaultReactor = fn;
 }
