@@ -1,7 +1,7 @@
 // Addresses in the memory of a pool. The instance keeps its geometry, which is the same for all threads of a pool.
 
 import {
-  INJECTOR_FACTOR, POOL_INJECTOR, POOL_THREADS, RECORD_BYTES, THREAD_BYTES, THREAD_DEQUE, THREAD_MAILBOX, THREAD_SCRATCH, THREAD_STATE,
+  INJECTOR_FACTOR, POOL_INJECTOR, POOL_THREADS, RECORD_BYTES, THREAD_BYTES, THREAD_MAILBOX, THREAD_SCRATCH, THREAD_STATE,
 } from "./pool-layout";
 
 let pool: usize = 0;
@@ -36,10 +36,6 @@ export function threadPtr(thread: u32): usize {
 
 export function statePtr(thread: u32): usize {
   return threadPtr(thread) + THREAD_STATE;
-}
-
-export function dequePtr(thread: u32): usize {
-  return threadPtr(thread) + THREAD_DEQUE;
 }
 
 export function scratchPtr(thread: u32): usize {

@@ -204,6 +204,9 @@ interface WordWaiter {
   waitAsync?(words: Int32Array, index: number, value: number, ms: number): { async: boolean; value: Promise<string> | string };
 }
 
+/** Whether a word of shared memory can be waited for without blocking. */
+export const canBeNotified: boolean = (Atomics as WordWaiter).waitAsync !== undefined;
+
 /**
  * Calls `fn`, never on the caller's stack, when a word of shared memory is notified, has another value already, or `ms` have passed.
  * False, and nothing more, where the host cannot wait so: the caller looks now and then.

@@ -6,7 +6,7 @@
 import { ENDED, FREE, QUEUED, RECORD_BYTES, RECORD_DEFINITION, RECORD_GENERATION, RECORD_STATE, SCRATCH_CAPACITY, STARTED, STATE_MASK, STATE_SHIFT, THREAD_DONE } from "../../assembly/pool-layout.ts";
 import { compileCore } from "../core.ts";
 import { POOL_CORE } from "../generated/pool-core.ts";
-import { mayBlock } from "../host.ts";
+import { mayBlock, whenNotified } from "../host.ts";
 import { type Cells, readAll, writeAll, writeOne } from "./inline.ts";
 
 /** The exports of assembly/pool.ts. */
@@ -226,10 +226,7 @@ export class Share implements Cells {
   }
 }
 
-type WaitAsync = (words: Int32Array, index: number, value: number) => { async: boolean; value: Promise<string> | string };
-const waitAsync = (Atomics as unknown as { waitAsync?: WaitAsync }).waitAsync;
-
-/** Calls back when this thread, which is asleep, is woken; one call for each wake at most. Without waitAsync: never, the waker sends a message. */
+/** Calls back when this thread, which is asleep, is woken; one call for each wake at most. Never where `canBeNotified` is false: the waker sends a message. */
 export class Doze {
   readonly #share: Share;
   readonly #word: number;
@@ -244,10 +241,7 @@ export class Doze {
 
   /** @param asleep the state word's value while it sleeps */
   begin(asleep: number): void {
-    if (this.#isWaiting || waitAsync === undefined) return;
-    const result = waitAsync(this.#share.i32, this.#word, asleep);
-    this.#isWaiting = true;
-    void Promise.resolve(result.value).then(this.#woken);
+    if (!this.#isWaiting) this.#isWaiting = whenNotified(this.#share.i32, this.#word, asleep, this.#woken);
   }
 
   readonly #woken = (): void => {
@@ -255,5 +249,3 @@ export class Doze {
     this.#onWake();
   };
 }
-
-export const canDoze: boolean = waitAsync !== undefined;

@@ -8,14 +8,14 @@
 
 import { ASLEEP, ENDED, FREE, RUNNING_JOBS, SCRATCH_CAPACITY } from "../../assembly/pool-layout.ts";
 import type { JoinError } from "../errors.ts";
-import { macrotask, monotonicNow, startTimer, unrefTimer } from "../host.ts";
+import { canBeNotified, macrotask, monotonicNow, startTimer, unrefTimer } from "../host.ts";
 import type { JobPlace, PlacedJob } from "./job.ts";
 import { type PackedError, packError } from "./errors-wire.ts";
 import { readOne } from "./inline.ts";
 import { Lookout } from "./lookout.ts";
 import { noteReceived } from "./parking.ts";
 import type { SendableFunction } from "./sendable.ts";
-import { canDoze, Doze, Share, type ShareState } from "./share.ts";
+import { Doze, Share, type ShareState } from "./share.ts";
 import { ANSWER_HEADER, type Definition, REJECTED, type Status, type ToWorker } from "./wire.ts";
 
 /** The pool, as seen from here. */
@@ -129,7 +129,7 @@ export class SharedJobs implements JobPlace {
   }
 
   #woke(thread: number): void {
-    if (thread > 0 && !canDoze) this.#pool.tell(thread, { k: "wake" });
+    if (thread > 0 && !canBeNotified) this.#pool.tell(thread, { k: "wake" });
   }
 
   /** Looks after a moment whether somebody has taken what was queued: a task of its own may hold the worker that was woken, or seems to search. */

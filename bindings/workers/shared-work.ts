@@ -4,7 +4,7 @@
 // another worker has taken comes back by the mailbox, or by a message when its outcome does not fit into the record.
 
 import { ASLEEP, ASLEEP_WITH_TASKS, ENDED, FREE, NOBODY_YET } from "../../assembly/pool-layout.ts";
-import { monotonicNow, startTimer } from "../host.ts";
+import { canBeNotified, monotonicNow, startTimer } from "../host.ts";
 import { pollFirst } from "../scheduler/burst.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Scope } from "../task/scope.ts";
@@ -17,7 +17,7 @@ import { startWhenLoaded } from "./late.ts";
 import { Lookout } from "./lookout.ts";
 import { Outbox, type Post } from "./outbox.ts";
 import type { SendableFunction } from "./sendable.ts";
-import { canDoze, Doze, Share, type ShareState } from "./share.ts";
+import { Doze, Share, type ShareState } from "./share.ts";
 import { ANSWER_HEADER, FULFILLED, type Status } from "./wire.ts";
 
 /** The worker around it. */
@@ -158,7 +158,7 @@ export class SharedWork {
   }
 
   #woke(thread: number): void {
-    if (thread > 0 && !canDoze) this.#side.post({ k: "wake", thread });
+    if (thread > 0 && !canBeNotified) this.#side.post({ k: "wake", thread });
   }
 
   // ---- starting
@@ -254,7 +254,7 @@ export class SharedWork {
   }
 
   #wokeOwner(owner: number): void {
-    if (!canDoze) this.#side.post({ k: "wake", thread: owner });
+    if (!canBeNotified) this.#side.post({ k: "wake", thread: owner });
   }
 
   // ---- what comes back
@@ -329,7 +329,7 @@ export class SharedWork {
     if (calls.fallAsleep(how) === 0) return napMs > 0 ? WOKEN : AWAKE;
     if (napMs > 0) return mayNap() && ((hasWorked && this.#looks()) || calls.sleep(napMs) === 0) ? WOKEN : AWAKE;
     this.#doze.begin(how);
-    if (!canDoze && !this.#isLooking) {
+    if (!canBeNotified && !this.#isLooking) {
       this.#isLooking = true;
       startTimer(() => {
         this.#isLooking = false;
