@@ -12,7 +12,7 @@ import { canBeNotified, macrotask, monotonicNow, startTimer, unrefTimer } from "
 import type { JobPlace, PlacedJob } from "./job.ts";
 import { type PackedError, packError } from "./errors-wire.ts";
 import { readOne } from "./inline.ts";
-import { Lookout } from "./lookout.ts";
+import { LOOK_TIME, Lookout } from "./lookout.ts";
 import { noteReceived } from "./parking.ts";
 import type { SendableFunction } from "./sendable.ts";
 import { Doze, Share, type ShareState } from "./share.ts";
@@ -32,8 +32,6 @@ export interface SharedJobsOwner {
 
 /** So many jobs are queued at once, although more may be spawned before this thread is done: a burst of 5000 takes 0.8 of the time then. */
 const EARLY = 256;
-/** After jobs were queued this thread may look so long, in ms, before it dozes. */
-const LOOK_TIME = 0.05;
 /** Whoever was woken has looked for work after so long, in ms, unless something holds it. */
 const HEARD_TIME = 2;
 /** As that, while everyone has work, or seems to search. */

@@ -14,7 +14,7 @@ import { readOne } from "./inline.ts";
 import { settleTask } from "./job.ts";
 import type { Fn, Known } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
-import { Lookout } from "./lookout.ts";
+import { LOOK_TIME, Lookout } from "./lookout.ts";
 import { Outbox, type Post } from "./outbox.ts";
 import type { SendableFunction } from "./sendable.ts";
 import { Doze, Share, type ShareState } from "./share.ts";
@@ -35,8 +35,8 @@ interface Side {
 /** Where another thread cannot wake this one by a word, it looks by itself, after so many ms. */
 const LOOK_INTERVAL = 2;
 
-/** Before it blocks after some work it may look so often whether it is woken: 25 to 75 us. A quarter was too short, the double no better. */
-const LOOKS = 20_000;
+/** While it looks whether it is woken: so often between two looks at the clock. */
+const LOOKS = 500;
 
 /** More workers are asked for at most so often, in ms. */
 const ASK_INTERVAL = 1;
@@ -308,7 +308,10 @@ export class SharedWork {
   /** @returns whether it was woken while it looked */
   #looks(): boolean {
     if (!this.#lookout.shouldLook()) return false;
-    const isWoken = this.share.calls.look(LOOKS) === 1;
+    const end = monotonicNow() + LOOK_TIME;
+    let isWoken = false;
+    do isWoken = this.share.calls.look(LOOKS) === 1;
+    while (!isWoken && monotonicNow() < end);
     this.#lookout.looked(isWoken);
     return isWoken;
   }
