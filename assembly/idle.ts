@@ -83,9 +83,7 @@ export function stopSearching(me: u32): void {
 
 /** Whether a job is queued anywhere. */
 function hasWork(): bool {
-  if (lengthOf(injectorPtr()) > 0) return true;
-  for (let t: u32 = 1; t < threadCount(); t++) if (sizeOf(threadPtr(t)) > 0) return true;
-  return false;
+  return lengthOf(injectorPtr()) > 0 || queuedByWorkers() > 0;
 }
 
 /** Jobs in the queues of the workers. */
