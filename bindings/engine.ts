@@ -104,12 +104,12 @@ export class Engine {
     const { scheduler } = this;
     let task: Task<unknown>;
     if (typeof body === "function") task = new Task(scheduler, callOf(body, args));
+    else if (installedThreads()?.isSendable(body) === true) return this.#spawnSendable(body, args, name, signal);
     else if (isFuture(body)) task = new Task(scheduler, taken(body)).ofFuture();
     else if (isThenable(body)) {
       if ((body as Partial<Promise<unknown>>)[Symbol.toStringTag] === "Promise") Promise.resolve(body).catch(ignore);   // from here on a rejection is the task's, also before its first poll
       task = new Task(scheduler, fromPromise(body)).ofFuture();
-    } else if (installedThreads()?.isSendable(body) === true) return this.#spawnSendable(body, args, name, signal);
-    else throw new OptionError(`spawn() takes a function, a future or a promise, got ${show(body)}`);
+    } else throw new OptionError(`spawn() takes a function, a future or a promise, got ${show(body)}`);
     if (name !== undefined || signal !== undefined) task.prepare(name, signal);
     return this.#start(task);
   }

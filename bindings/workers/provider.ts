@@ -80,9 +80,9 @@ class PooledThreads implements RuntimeThreads {
     this.#options = options;
   }
 
-  #workerPool(): Pool {
+  #openWorkers(): Pool {
     const { workerThreads, threadName, worker, resourceLimits, transport } = this.#options;
-    this.#workers ??= new Pool({
+    this.#workers = new Pool({
       size: workerThreads ?? processors(),
       name: threadNames(threadName, "tokiwa-worker"),
       isShared: checkTransport(transport),
@@ -111,7 +111,7 @@ class PooledThreads implements RuntimeThreads {
   }
 
   spawn(task: Task<unknown>, sendable: SendableFunction, args: unknown[]): void {
-    if (this.#isMulti) this.#workerPool().submit(this.#scheduler, task, sendable, args);
+    if (this.#isMulti) (this.#workers ?? this.#openWorkers()).submit(this.#scheduler, task, sendable, args);
     else this.#spawnHere(task, sendable, args);
   }
 

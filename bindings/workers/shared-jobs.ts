@@ -71,16 +71,23 @@ export class SharedJobs implements JobPlace {
   deliver(job: PlacedJob, { definition }: SendableFunction, args: readonly unknown[]): boolean {
     const record = this.share.fill(definition.id, args);
     if (record < 0) return false;
-    if (!this.#isDefined.has(definition.id)) {
-      this.#isDefined.add(definition.id);
-      this.define([definition]);
-    }
+    if (definition !== this.#lastDefinition) this.#see(definition);
     job.id = record;
     job.place = this;
     this.#jobs[this.#slot(record)] = job;
     this.size++;
     if (this.#numbers.push(record) === EARLY) this.#inject();
     return true;
+  }
+
+  /** The function of the last job: mostly the next one has the same. */
+  #lastDefinition: Definition | undefined;
+
+  #see(definition: Definition): void {
+    this.#lastDefinition = definition;
+    if (this.#isDefined.has(definition.id)) return;
+    this.#isDefined.add(definition.id);
+    this.define([definition]);
   }
 
   /** Lets every worker know a function, now or when it starts. */
