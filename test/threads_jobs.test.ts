@@ -16,6 +16,82 @@ afterEach(async () => {
 
 const echo = send((n: unknown) => n);
 
+/** Which worker it runs in, and how many messages that has posted. */
+const posted = send((_of: object): [number, number] => {
+  const here = globalThis as { number?: number; posted?: number };
+  if (here.posted === undefined) {
+    const { prototype } = MessagePort;
+    const post = prototype.postMessage;
+    here.posted = 0;
+    prototype.postMessage = function (...args: unknown[]) {
+      here.posted!++;
+      return Reflect.apply(post, this, args);
+    };
+  }
+  return [(here.number ??= 1 + Math.floor(Math.random() * 1e9)), here.posted];
+});
+
+/** Posts of this thread while `run` does. */
+async function posts(run: () => Promise<void>): Promise<{ k?: string }[]> {
+  const { prototype } = MessagePort;
+  const post = prototype.postMessage;
+  const seen: { k?: string }[] = [];
+  prototype.postMessage = function (...args: unknown[]) {
+    seen.push(args[0] as { k?: string });
+    return Reflect.apply(post, this, args);
+  };
+  try {
+    await run();
+  } finally {
+    prototype.postMessage = post;
+  }
+  return seen;
+}
+
+describe.each(transports)("jobs one at a time (%s)", (transport) => {
+  test("are a message there and a message back each", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const [, before] = await runtime.spawn(posted, {});
+    let after = before;
+    const seen = await posts(async () => {
+      for (let i = 0; i < 20; i++) [, after] = await runtime.spawn(posted, {});
+    });
+    expect([seen.length, after - before]).toEqual([20, 20]);
+  });
+
+  test("stay with the worker that has worked last", async () => {
+    const runtime = multi({ workerThreads: 2, transport });
+    const used = new Set<number>();
+    while (used.size < 2) for (const [number] of await Promise.all([runtime.spawn(posted, {}), runtime.spawn(posted, {})])) used.add(number);
+    for (let rounds = 0; used.size > 1 && rounds < 200; rounds++) {      // a worker that is held has its job taken back
+      used.clear();
+      for (let i = 0; i < 10; i++) used.add((await runtime.spawn(posted, {}))[0]);
+    }
+    expect(used.size).toBe(1);
+  });
+});
+
+describe("who is idle (messages)", () => {
+  const hungry = (seen: { k?: string }[]): number => seen.filter(({ k }) => k === "hungry").length;
+
+  test("is said to workers that have jobs to give away, and to no other", async () => {
+    const runtime = multi({ workerThreads: 2, transport: "messages" });
+    await Promise.all([runtime.spawn(echo, {}), runtime.spawn(echo, {})]);
+    const one = async (): Promise<void> => {
+      for (let i = 0; i < 20; i++) await runtime.spawn(echo, i);
+    };
+    expect(hungry(await posts(one))).toBe(0);
+    const nested = send(async () => {
+      const wait = tokiwa.send((ms: number) => tokiwa.sleep(ms));
+      for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 6 }, () => tokiwa.spawn(wait, 1)));
+    });
+    expect(hungry(await posts(async () => runtime.spawn(nested)))).toBeGreaterThan(0);
+    let last = Infinity;
+    for (let rounds = 0; last > 0 && rounds < 20; rounds++) last = hungry(await posts(one));
+    expect(last).toBe(0);
+  });
+});
+
 describe.each(transports)("jobs in one burst (%s)", (transport) => {
   test("plain, async and generator functions, failures and promises come back each to its own handle", async () => {
     const runtime = multi({ workerThreads: 1, transport });

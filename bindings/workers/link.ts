@@ -77,7 +77,11 @@ export class Link implements JobPlace {
   readonly #theirs = new Map<number, SendableFunction>();
   #delivered = 0;
   #started = 0;
-  #hungrySent = 0;
+  /** See setHungry(); and what it was told. */
+  #hungry = 0;
+  #hungryTold = 0;
+  /** It has jobs to give away: it is told whenever that number changes, and not only with its next jobs. */
+  #isCrowded = false;
   #outJobs: unknown[] = [];
   /** Where the last run begins in `#outJobs`, and the number that would continue it. */
   #run = -1;
@@ -152,6 +156,12 @@ export class Link implements JobPlace {
     return this.#recalls > 0;
   }
 
+  /** Of two with as much to do: it is new, or it has worked last. */
+  isWarmerThan(other: Link): boolean {
+    if (this.done === 0 || other.done === 0) return this.done < other.done;
+    return this.deliveredAt > other.deliveredAt;
+  }
+
   /** Jobs that hold the worker or wait for it. */
   get occupancy(): number {
     if (this.#pool.options.isSerial) return this.inFlight.size;
@@ -212,7 +222,7 @@ export class Link implements JobPlace {
       this.deliveredAt = monotonicNow();
       this.#stopIdleTimer();
       if (this.control !== undefined) this.#moveTail(this.#delivered);
-      this.post({ k: "jobs", definitions, jobs, count }, transfer);
+      this.post({ k: "jobs", definitions, jobs, count, hungry: (this.#hungryTold = this.#hungry + 1) }, transfer);
     }
     if (this.#outAnswers.length > 0) {
       const answers = this.#outAnswers;
@@ -249,10 +259,15 @@ export class Link implements JobPlace {
     this.#outAnswers.push(id, status, value);
   }
 
+  /**
+   * How many workers have nothing to do, as of flush(), which is next: with jobs it costs no message. One that gets jobs counts itself, as it
+   * had nothing to do: rather an offer too many, for while it computes it hears of nobody who becomes idle.
+   */
   setHungry(count: number): void {
-    if (this.#hungrySent === count || this.isDead) return;
-    this.#hungrySent = count;
-    if (this.isReady) this.post({ k: "hungry", count });
+    this.#hungry = count;
+    if (!this.#isCrowded || this.#outCount > 0 || this.#hungryTold === count || this.isDead) return;
+    this.#hungryTold = count;
+    this.post({ k: "hungry", count });
   }
 
   /** Takes back the newest half of what has not started. With messages the answer comes later. */
@@ -309,7 +324,9 @@ export class Link implements JobPlace {
   receive(message: ToParent | null | undefined): void {
     if (this.isDead) return;
     if (message?.k === "crowded") {                        // not counted: nobody waits for it
+      if (this.control === undefined) this.#isCrowded = message.isCrowded;
       this.#pool.crowded();
+      this.#pool.scheduleDispatch();
       return;
     }
     noteReceived();

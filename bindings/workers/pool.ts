@@ -214,15 +214,17 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     if (this.queued > 0 && this.queued <= reserved) this.lookAgain(RESERVE_TIME);
     let idle = 0;
     for (const link of this.#links) {
-      link.flush();
       if (link.isReady && link.occupancy === 0 && !link.isDead) {
         idle++;
         if (link.inFlight.size === 0) this.#rest(link);
       }
     }
     if (this.queued > 0) idle = 0;
-    else if (idle > 0) this.#rebalance(idle);
-    if (this.options.sharesJobs && !this.options.isShared) for (const link of this.#links) link.setHungry(idle);
+    for (const link of this.#links) {
+      if (this.options.sharesJobs && !this.options.isShared) link.setHungry(idle);
+      link.flush();
+    }
+    if (idle > 0) this.#rebalance(idle);
   }
 
   /** Gives what was held back for a worker to it, and not to the records: whoever is quicker would take it from there. */
@@ -302,8 +304,8 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   }
 
   /**
-   * The ready worker with the least to do, if one has room; of equals the one whose own tasks are least likely to hold it, and then the one
-   * that has done least, so that a new one is not left out.
+   * The ready worker with the least to do, if one has room; of equals the one whose own tasks are least likely to hold it, and then one that is
+   * new, so that it is not left out, or the one that worked last: it is warm, and asleep for the shortest time.
    */
   #freest(): Link | undefined {
     const next = this.#queue[this.#queueHead] as Job;
@@ -315,7 +317,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
       if (!link.isReady || link.isDead || link.isRecalling) continue;
       const occupancy = link.occupancy + (this.shared?.isBusy(link.thread) === true ? 0.5 : 0);
       if (occupancy >= window || link.inFlight.size >= fair) continue;
-      if (best === undefined || occupancy < least || (occupancy === least && (link.inFlight.size < best.inFlight.size || (link.inFlight.size === best.inFlight.size && link.done < best.done)))) {
+      if (best === undefined || occupancy < least || (occupancy === least && (link.inFlight.size < best.inFlight.size || (link.inFlight.size === best.inFlight.size && link.isWarmerThan(best))))) {
         least = occupancy;
         best = link;
       }

@@ -126,7 +126,7 @@ export class WorkerSide implements RuntimeThreads {
     this.#parentWord = start.parentWord;
     this.#shared = start.share === undefined ? undefined : new SharedWork(start.share, start.thread, start.firstDefinition, scheduler, {
       post: (message, transfer) => this.#post(message, transfer),
-      crowded: () => this.#port.postMessage({ k: "crowded" } satisfies ToParent),     // uncounted: the parent need not receive it
+      crowded: () => this.#port.postMessage({ k: "crowded", isCrowded: true } satisfies ToParent),     // uncounted: the parent need not receive it
       begin: (record, known, args, lent) => this.#begin(record, this.#shared!.share.generationOf(record), known, args, lent),
       knownOf: (key) => this.#known.get(key),
       compileNested: (sendable) => this.#bodyOf(sendable),
@@ -171,6 +171,7 @@ export class WorkerSide implements RuntimeThreads {
     this.#received++;
     switch (message.k) {
       case "jobs":
+        this.#hungry = message.hungry;
         this.#incoming.add(message.definitions, message.jobs, message.count);
         break;
       case "abort":
@@ -191,6 +192,7 @@ export class WorkerSide implements RuntimeThreads {
         break;
       case "hungry":
         this.#hungry = message.count;
+        if (this.#nested.length === 0) this.#setCrowded(false);
         break;
       case "answers":
         this.#offersAnswered(message.answers);
@@ -541,10 +543,19 @@ export class WorkerSide implements RuntimeThreads {
       this.#startHere(nested);
       return;
     }
-    this.#nested.push(nested);
+    if (this.#nested.push(nested) > 1) this.#setCrowded(true);
     if (this.#hungryNow() > 0) this.#offer(this.#hungryNow());
     this.#schedulePump();
   }
+
+  /** By messages: tells the parent whether to say who is hungry. Most workers never spawn anything, and are left alone. */
+  #setCrowded(isCrowded: boolean): void {
+    if (this.#isCrowded === isCrowded || this.#shared !== undefined) return;
+    this.#isCrowded = isCrowded;
+    this.#post({ k: "crowded", isCrowded });
+  }
+
+  #isCrowded = false;
 
   #hungryNow(): number {
     return this.#shared === undefined ? this.#hungry : this.#shared.share.calls.sleepers();

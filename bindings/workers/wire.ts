@@ -91,10 +91,11 @@ export type WorkerOrigin = { readonly kind: "url"; readonly url: string } | { re
 
 /** Parent to worker. */
 export type ToWorker =
-  | { readonly k: "jobs"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[]; readonly count: number }
+  | { readonly k: "jobs"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[]; readonly count: number; /** See "hungry". */ readonly hungry: number }
   /** `generation` is 0 for a job that was delivered, else that of the record `id`. */
   | { readonly k: "abort"; readonly id: number; readonly generation: number; readonly reason: PackedError }
   | { readonly k: "recall"; readonly count: number }
+  /** How many workers have nothing to do; only for one that is crowded. */
   | { readonly k: "hungry"; readonly count: number }
   | { readonly k: "define"; readonly definitions: Definition[] }
   /** Outcomes of jobs in records that do not fit into them. */
@@ -113,4 +114,8 @@ export type ToParent =
   | { readonly k: "results"; readonly to: number; readonly answers: unknown[] }
   /** Where a thread cannot wake another by a word: the parent does it by a message. */
   | { readonly k: "wake"; readonly thread: number }
-  | { /** It has queued jobs, everyone is busy, and some workers have not been started. */ readonly k: "crowded" };
+  /**
+   * With shared memory: it has queued jobs, everyone is busy, and some workers have not been started. With messages: whether it has jobs
+   * to give away, and wants to know who has nothing to do.
+   */
+  | { readonly k: "crowded"; readonly isCrowded: boolean };
