@@ -1,6 +1,6 @@
 // Waiting, in a worker, for the message that makes it one of ours.
 
-import { builtinModule } from "../host.ts";
+import { builtinModule, startTimer } from "../host.ts";
 import { Runtime, setDefaultRuntime } from "../runtime.ts";
 import { importModule, scopeLoading, setModuleExports } from "./compile.ts";
 import { joinFamily } from "./family.ts";
@@ -44,7 +44,14 @@ function isStart(data: unknown): data is StartMessage {
 }
 
 function accept(data: unknown): void {
-  if (isStart(data)) void serve(data);
+  if (isStart(data)) serve(data).catch(failed);
+}
+
+/** Tells the parent that this worker will not start: of a rejection a page's worker tells nobody. */
+function failed(error: unknown): void {
+  startTimer(() => {
+    throw error;
+  }, 0);
 }
 
 async function serve(start: StartMessage): Promise<void> {

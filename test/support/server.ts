@@ -46,6 +46,8 @@ export interface PageServer {
   step(id: string): string | undefined;
   /** Serves a file that exists only for a test. */
   add(path: string, content: string | Uint8Array): void;
+  /** No longer. */
+  remove(path: string): void;
   close(): Promise<void>;
 }
 
@@ -110,6 +112,7 @@ export async function servePages(scenario: Scenario): Promise<PageServer> {
     report: (id) => slot(id).promise,
     step: (id) => steps.get(id),
     add: (path, content) => void added.set(path, content),
+    remove: (path) => void added.delete(path),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
