@@ -428,6 +428,7 @@ export class WorkerSide implements RuntimeThreads {
   #callWhenLoaded(id: number, generation: number, known: Known, loading: Promise<Fn>, args: unknown[]): void {
     const job = new Running(this, id, generation, known, this.#now);
     this.#keep(job);
+    this.#scheduler.hostPending++;                         // a nap would keep the loader waiting
     const fail = (status: Status, reason: PackedError): void => {
       this.#forget(job);
       this.#add(id, generation, status, reason, 0);
@@ -435,6 +436,7 @@ export class WorkerSide implements RuntimeThreads {
     };
     loading.then(
       (fn) => {
+        this.#scheduler.hostPending--;
         known.fn = fn;
         if (job.reason !== undefined) fail(CANCELLED, job.reason);
         else {
@@ -444,6 +446,7 @@ export class WorkerSide implements RuntimeThreads {
         }
       },
       (error: unknown) => {
+        this.#scheduler.hostPending--;
         known.fn = undefined;
         fail(REJECTED, packError(error));
       },
