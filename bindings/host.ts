@@ -12,6 +12,7 @@ interface ProcessLike {
   env?: Record<string, string | undefined>;
   binding?: (name: string) => unknown;
   getBuiltinModule?: (name: string) => unknown;
+  hrtime?: () => [seconds: number, nanos: number];
   on(event: string, listener: (...args: never[]) => void): void;
   off(event: string, listener: (...args: never[]) => void): void;
 }
@@ -87,9 +88,24 @@ export function monotonicNow(): number {
   return lastNow;
 }
 
-const readClock: () => number = performance.now.bind(performance);
+const readClock: () => number = chooseClock();
 let lastNow = 0;
 let clockShift = 0;
+
+/**
+ * In Node not `performance.now()`, whose first use loads five modules, 0.7 ms in every thread, and which is no quicker; but from the same
+ * start, which an event's time stamp tells.
+ */
+function chooseClock(): () => number {
+  const hrtime = nodeMajor > 0 ? nodeProcess?.hrtime : undefined;
+  if (hrtime === undefined) return performance.now.bind(performance);
+  const before = new Event("").timeStamp;
+  const [seconds, nanos] = hrtime();
+  return () => {
+    const now = hrtime();
+    return (now[0] - seconds) * 1000 + (now[1] - nanos) / 1e6 + before;
+  };
+}
 
 const setTimer = globalThis.setTimeout;
 const clearTimer = globalThis.clearTimeout;
