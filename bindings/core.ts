@@ -6,6 +6,7 @@
 
 import { CORE_LOCAL } from "./generated/core-bytes.ts";
 import { TokiwaError } from "./errors.ts";
+import { mayPostModules } from "./host.ts";
 
 /** The exports of the core, see assembly/index.ts. */
 export interface CoreExports {
@@ -132,12 +133,21 @@ export function compileCore(text: string): WebAssembly.Module {
 }
 
 let local: Core | undefined;
+let compiled: WebAssembly.Module | undefined;
+
+/** The module of this thread's core, if it has one, for its workers: to unpack and compile it costs each of them a millisecond. */
+export function compiledCore(): WebAssembly.Module | undefined {
+  return mayPostModules ? compiled : undefined;
+}
+export function inheritCore(module: WebAssembly.Module | undefined): void {
+  compiled = module;
+}
 
 /** This thread's core on unshared memory, compiled at the first use. */
 export function localCore(): Core {
   if (local === undefined) {
     const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES });
-    const core = new Core(compileCore(CORE_LOCAL), memory);
+    const core = new Core((compiled ??= compileCore(CORE_LOCAL)), memory);
     core.exports.heapInit(HEAP_BASE);
     core.refresh();
     local = core;

@@ -69,6 +69,9 @@ export function internalBinding<B>(name: string): B | undefined {
   }
 }
 
+/** Whether compiled Wasm modules can be posted to workers, as far as has been tried. */
+export const mayPostModules: boolean = nodeMajor > 0;
+
 /** True in a page's own thread, which draws frames and must not be held for long. */
 export const isPage: boolean = globals.document !== undefined && nodeProcess === undefined;
 

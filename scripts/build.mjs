@@ -1,13 +1,15 @@
 // Builds the package: the core, one ESM bundle per entry (common parts in chunk-*.js), declarations, and the
 // two published .wasm files. `--no-types` leaves the declarations out (quicker while developing).
 import { readFileSync } from "node:fs";
-import { dirname, join, relative, sep } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import { build as esbuild } from "esbuild";
 import { buildCore } from "./build-core.mjs";
 import { ENTRIES } from "./entries.mjs";
 import { at, filesBelow, locked, node, put, removeOthers, ROOT, tool } from "./lib.mjs";
 
 const COMMON = { absWorkingDir: ROOT, bundle: true, platform: "neutral", target: "es2022", charset: "utf8", legalComments: "none", logLevel: "warning", write: false };
+
+const EXTERNAL = ["node:*", "bun:*", "cloudflare:*"];
 
 /**
  * The worker as text (bindings/generated/worker-source.ts), for hosts and bundles where there is no file to start it
@@ -43,6 +45,54 @@ const workerImportsEntries = {
   },
 };
 
+/** The files that these, below bindings/, read when they are loaded. */
+async function filesOf(...sources) {
+  const dynamicImportsStay = { name: "dynamic-imports-stay", setup: ({ onResolve }) => onResolve({ filter: /./ }, ({ kind, path }) => (kind === "dynamic-import" ? { path, external: true } : undefined)) };
+  const { metafile } = await esbuild({ ...COMMON, entryPoints: sources.map((source) => at("bindings", source)), outdir: at("build"), plugins: [dynamicImportsStay], format: "esm", external: EXTERNAL, metafile: true });
+  return Object.keys(metafile.inputs).map((file) => at(file));
+}
+
+/**
+ * The chunks that a start reads, each a list of files and of the entries that read it. Every file costs Node a millisecond, in the main thread and
+ * in every worker: left to itself esbuild makes ten of them.
+ *
+ *   1. what `tokiwa/net` has in common with the others: by itself it is to stay small in a bundle
+ *   2. the rest of what a worker reads
+ *   3. the rest of what `tokiwa` reads, and what threads and guests have in common
+ *
+ * Not in them are entries, and files with dynamic imports: bundlers would wrap all that these reach, and leave nothing out.
+ * guest-interface.ts is there because its text compresses best beside the core's.
+ */
+async function chunks() {
+  const [worker, main, net, threads, guests] = await Promise.all([["workers/file-entry.ts"], ["main.ts"], ["net/index.ts"], ["threads/index.ts"], ["guest/main.ts", "guest/provide.ts", "guest/serve.ts"]].map((sources) => filesOf(...sources)));
+  const isApart = (file) => ["workers/file-entry.ts", "guest/lazy.ts", "main.ts"].some((end) => file === at("bindings", end));
+  const forNet = net.filter((file) => worker.includes(file) || main.includes(file));
+  const forWorkers = [...worker, at("bindings/generated/guest-interface.ts")].filter((file) => !isApart(file) && !forNet.includes(file));
+  const forMain = [...new Set([...main, ...threads.filter((file) => guests.includes(file))])].filter((file) => !isApart(file) && !forNet.includes(file) && !forWorkers.includes(file));
+  return [
+    { files: forNet, isFor: () => true },
+    { files: forWorkers, isFor: (entry) => !entry.endsWith("/net/index.ts") },
+    { files: forMain, isFor: (entry) => !/\/(net|testing)\/index\.ts$|\/file-entry\.ts$/.test(entry) },
+  ];
+}
+
+/** esbuild makes a chunk of what the same entries reach: so they are made to reach all of it. */
+const inChunks = (groups) => ({
+  name: "in-chunks",
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /./ }, ({ kind, path, resolveDir }) => {
+      if (kind !== "entry-point" && !path.startsWith(".") && !path.startsWith(ROOT)) return undefined;
+      const file = resolve(resolveDir, path);
+      if ((kind === "entry-point" || kind === "dynamic-import") && !file.includes("/cli/")) return { path: file, namespace: "entry" };
+      return { path: file, sideEffects: true };            // or an import without names would be dropped
+    });
+    onLoad({ filter: /./, namespace: "entry" }, ({ path }) => ({
+      contents: [path, ...groups.filter(({ isFor }) => isFor(path)).flatMap(({ files }) => files)].map((file, index) => `${index === 0 ? "export * from" : "import"} "${file}";`).join("\n"),
+      resolveDir: dirname(path),
+    }));
+  },
+});
+
 /** A class that names itself becomes `var X = class _X` in a bundle, and users would read _X. As long as before: the source map stays right. */
 function withClassNames(text) {
   const names = new Set(Array.from(text.matchAll(/\b(\w+) = class _\1\b/g), ([, name]) => name));
@@ -55,10 +105,10 @@ async function bundle() {
     ...COMMON,
     entryPoints: ENTRIES.map(({ source, out }) => ({ in: at("bindings", source), out })),
     outdir: at("dist"),
-    plugins: [workerImportsEntries],
+    plugins: [workerImportsEntries, inChunks(await chunks())],
     splitting: true,
     format: "esm",
-    external: ["node:*", "bun:*", "cloudflare:*"],
+    external: EXTERNAL,
     chunkNames: "[name]-[hash]", // beside the entries, so that new URL("./tokiwa-worker.js", import.meta.url) is right in all of them
     minifySyntax: true, // puts the numbers of assembly/layout.ts in place; names and line breaks stay readable
     sourcemap: true,

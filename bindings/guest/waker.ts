@@ -28,6 +28,7 @@ export class GuestWaker {
   constructor(state: State) {
     this.#state = state;
     this.#words = new Int32Array(state.buffer);
+    Object.defineProperty(this, PACK, { value: () => ({ type: TYPE, state }) });       // a method with a computed name would be in every bundle
     packablesExist();
   }
 
@@ -47,11 +48,6 @@ export class GuestWaker {
     Atomics.store(words, at(BOX_LOCK), 0);
     Atomics.add(words, at(BOX_SIGNAL), 1);
     Atomics.notify(words, at(BOX_SIGNAL), 1);
-  }
-
-  /** @internal */
-  [PACK](): { type: string; state: State } {
-    return { type: TYPE, state: this.#state };
   }
 }
 

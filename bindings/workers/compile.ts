@@ -8,7 +8,7 @@ import type { Definition } from "./wire.ts";
 type Fn = TaskFn<unknown[], unknown>;
 
 /** What functions sent by source find in scope as `tokiwa`. */
-let scope: object = new Proxy(
+let scope: object = /* @__PURE__ */ new Proxy(
   {},
   {
     get(_target, name) {

@@ -1,5 +1,6 @@
 // Waiting, in a worker, for the message that makes it one of ours.
 
+import { inheritCore } from "../core.ts";
 import { builtinModule, startTimer } from "../host.ts";
 import { Runtime, setDefaultRuntime } from "../runtime.ts";
 import { importModule, scopeLoading, setModuleExports } from "./compile.ts";
@@ -56,6 +57,7 @@ function failed(error: unknown): void {
 
 async function serve(start: StartMessage): Promise<void> {
   inheritOrigin(start.origin);
+  inheritCore(start.core);
   // In a page now, for what comes later may hold the thread that it is fetched by.
   if (builtinModule("node:worker_threads") === undefined) await scopeLoading();
   const lock = start.lock !== undefined && (await holdLock(start.lock)) ? start.lock : undefined;

@@ -6,7 +6,7 @@
 import { ENDED, FREE, QUEUED, RECORD_BYTES, RECORD_DEFINITION, RECORD_GENERATION, RECORD_STATE, SCRATCH_CAPACITY, STARTED, STATE_MASK, STATE_SHIFT, THREAD_DONE } from "../../assembly/pool-layout.ts";
 import { compileCore } from "../core.ts";
 import { POOL_CORE } from "../generated/pool-core.ts";
-import { mayBlock, whenNotified } from "../host.ts";
+import { mayBlock, mayPostModules, whenNotified } from "../host.ts";
 import { type Cells, readAll, writeAll, writeOne } from "./inline.ts";
 
 /** The exports of assembly/pool.ts. */
@@ -44,6 +44,8 @@ export interface ShareState {
   readonly memory: WebAssembly.Memory;
   readonly threads: number;
   readonly slotBits: number;
+  /** The compiled core of pools, where it can be posted. */
+  readonly module: WebAssembly.Module | undefined;
 }
 
 // What a thread knows of a record of its own.
@@ -67,7 +69,7 @@ export function newShare(workers: number): ShareState {
   const slotBits = workers <= 8 ? 13 : workers <= 32 ? 11 : 8;
   const measure = instance(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }));
   const pages = Math.ceil((BASE + measure.poolBytes(threads, slotBits)) / PAGE);
-  return { memory: new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }), threads, slotBits };
+  return { memory: new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }), threads, slotBits, module: mayPostModules ? compiled : undefined };
 }
 
 export class Share implements Cells {
@@ -86,8 +88,9 @@ export class Share implements Cells {
   /** UNSEEN, IS_FREE or IN_USE, for each slot. */
   readonly #slots: Uint8Array;
 
-  constructor({ memory, threads, slotBits }: ShareState, thread: number) {
+  constructor({ memory, threads, slotBits, module }: ShareState, thread: number) {
     const { buffer } = memory;
+    compiled ??= module;
     this.i32 = new Int32Array(buffer);
     this.f64 = new Float64Array(buffer);
     this.u16 = new Uint16Array(buffer);

@@ -6,19 +6,32 @@
 //   source   the worker as text (a Blob in pages): needs no file, so it works in bundles and behind missing headers
 //
 // What a first result takes is reading modules, 30 ms for all of the package: so the worker's file reads a third of it, and the rest
-// when a function mentions `tokiwa` or a shared primitive comes (file-entry.ts). Tried: one file for the worker alone takes 8 ms less still, but
-// then a function that imports the package would have a second copy of it.
+// when a function mentions `tokiwa` or a shared primitive comes (file-entry.ts), and what it reads is few files (scripts/build.mjs). Tried: one
+// file for the worker alone, but then a function that imports the package would have a second copy of it; and what Node has to offer for
+// a cheaper worker (SHARE_ENV, trackUnmanagedFds, execArgv: []), which gains nothing.
 //
 // A death is an `exit` in Node. Pages say nothing when a worker calls close(), so the worker holds a Web Lock
 // while it lives, and the parent waits for that.
 
 import { WORKER_SOURCE } from "../generated/worker-source.ts";
-import { builtinModule } from "../host.ts";
+import { compiledCore } from "../core.ts";
+import { builtinModule, macrotask, nodeMajor } from "../host.ts";
 import { TokiwaError } from "../errors.ts";
 import { inherited } from "./origin.ts";
 import type { StartMessage, WorkerOrigin } from "./wire.ts";
 
+/** A worker's output, as its parent reads it. */
+interface NodeOutput {
+  [name: symbol]: unknown;
+  pipe(to: NodeStream): void;
+}
+interface NodeStream {
+  getMaxListeners(): number;
+  setMaxListeners(count: number): void;
+}
 interface NodeWorker {
+  readonly stdout: NodeOutput;
+  readonly stderr: NodeOutput;
   on(event: string, listener: (value: unknown) => void): void;
   postMessage(message: unknown, transfer: readonly unknown[]): void;
   terminate(): Promise<number>;
@@ -50,7 +63,7 @@ export interface WorkerThread {
   terminate(): Promise<void>;
 }
 
-const workerThreads = builtinModule<WorkerThreads>("node:worker_threads");
+const workerThreads = /* @__PURE__ */ builtinModule<WorkerThreads>("node:worker_threads");
 
 /** This file as the package ships it: in a consumer's bundle it is part of another one, and the worker's file is not beside it. */
 const AS_SHIPPED = /\/(chunk-[A-Z0-9]{8}|threads|guest)\.js([?#]|$)/;
@@ -112,7 +125,7 @@ function sourceUrl(source: string): string {
   return blobUrl;
 }
 
-type Start = Omit<StartMessage, "port" | "origin" | "tokiwa">;
+type Start = Omit<StartMessage, "port" | "origin" | "tokiwa" | "core">;
 
 /**
  * Starts a worker and hands it its port.
@@ -131,7 +144,7 @@ export function startWorker(start: Start, options: StartOptions, onDeath: (error
   const worker = options.factory === undefined ? create(from, start.name, options) : options.factory();
   if (typeof (worker as { postMessage?: unknown } | null)?.postMessage !== "function") throw new TokiwaError("TOKIWA_BAD_WORKER", "the worker option must return a Worker");
   const { port1, port2 } = new MessageChannel();
-  const message: StartMessage = { ...start, tokiwa: "start", port: port2, origin: from };
+  const message: StartMessage = { ...start, tokiwa: "start", port: port2, origin: from, core: from.kind === "factory" ? undefined : compiledCore() };
   const thread = isNodeWorker(worker) ? watchNode(worker, port1, die) : watchWeb(worker as Worker, port1, from, die);
   worker.postMessage(message, [port2]);
   return { thread, origin: from };
@@ -144,9 +157,12 @@ function isNodeWorker(worker: unknown): worker is NodeWorker {
 function create(from: WorkerOrigin, name: string, { resourceLimits }: StartOptions): NodeWorker | Worker {
   if (workerThreads !== undefined) {
     const execArgv = workerArguments();
-    const shared = { name, ...(resourceLimits === undefined ? {} : { resourceLimits }), ...(execArgv === undefined ? {} : { execArgv }) };
-    if (from.kind === "source") return new workerThreads.Worker(from.source, { ...shared, eval: true });
-    return new workerThreads.Worker(new URL((from as { url: string }).url), shared);
+    const shared = { name, ...(resourceLimits === undefined ? {} : { resourceLimits }), ...(execArgv === undefined ? {} : { execArgv }), ...(pipesLater ? { stdout: true, stderr: true } : {}) };
+    const worker = from.kind === "source"
+      ? new workerThreads.Worker(from.source, { ...shared, eval: true })
+      : new workerThreads.Worker(new URL((from as { url: string }).url), shared);
+    if (pipesLater) pipeOutput(worker);
+    return worker;
   }
   if (typeof Worker !== "function") throw new TokiwaError("TOKIWA_NO_WORKERS", "this host has no workers: threads cannot be started here");
   if (from.kind === "source") return new Worker(sourceUrl(from.source), { name });
@@ -156,6 +172,27 @@ function create(from: WorkerOrigin, name: string, { resourceLimits }: StartOptio
     if (!tryNextOrigin(from)) throw error;                 // another origin's script (a CDN) is refused at once
     return new Worker(sourceUrl(WORKER_SOURCE), { name });
   }
+}
+
+/**
+ * Node pipes a worker's output into the process's before it starts the thread, and opens that first: 2 ms, which pass here while the thread
+ * comes up. A symbol of its own keeps such a pipe from keeping the process alive; hosts without it pipe at once.
+ */
+let pipesLater = nodeMajor > 0;
+
+function pipeOutput({ stdout, stderr }: NodeWorker): void {
+  const key = Object.getOwnPropertySymbols(stdout).find(({ description }) => description === "kIncrementsPortRef");
+  if (key === undefined) pipesLater = false;
+  macrotask(() => {
+    const { process } = globalThis as unknown as { process: { stdout: NodeStream; stderr: NodeStream } };
+    for (const [output, to] of [[stdout, process.stdout], [stderr, process.stderr]] as const) {
+      if (key !== undefined) output[key] = false;
+      const most = to.getMaxListeners();
+      to.setMaxListeners(0);                               // more than ten workers are no leak
+      output.pipe(to);
+      to.setMaxListeners(most);
+    }
+  });
 }
 
 function watchNode(worker: NodeWorker, port: MessagePort, die: (error: unknown) => void): WorkerThread {

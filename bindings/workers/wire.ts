@@ -73,6 +73,8 @@ export interface StartMessage {
   readonly origin: WorkerOrigin;
   /** The Web Lock that is held while the worker lives; pages only. */
   readonly lock: string | undefined;
+  /** The compiled core of runtimes, where it can be posted. */
+  readonly core: WebAssembly.Module | undefined;
   /** Who lives, and which number this worker has (family.ts). */
   readonly family: Int32Array | undefined;
   readonly member: number;
