@@ -12,12 +12,18 @@ const COMMON = { absWorkingDir: ROOT, bundle: true, platform: "neutral", target:
 const EXTERNAL = ["node:*", "bun:*", "cloudflare:*"];
 
 /**
+ * Backticks for quotes and quotes for backticks, which are few: so that bundlers print the text between quotes. V8 reads it in half the time then, which is
+ * a millisecond of every start. start.ts swaps them back.
+ */
+const swapQuotes = (text) => text.replace(/["`]/g, (quote) => (quote === '"' ? "`" : '"'));
+
+/**
  * The worker as text (bindings/generated/worker-source.ts), for hosts and bundles where there is no file to start it
  * from. It does not carry itself: a worker of a worker is started with the text that its parent was given.
  */
 async function writeWorkerSource() {
   const source = at("bindings/generated/worker-source.ts");
-  const text = (contents) => `// Written by scripts/build.mjs: the worker as one classic script.\nexport const WORKER_SOURCE: string = ${JSON.stringify(contents)};\n`;
+  const text = (contents) => `// Written by scripts/build.mjs: the worker as one classic script.\nexport const WORKER_TEXT: string = ${JSON.stringify(swapQuotes(contents))};\n`;
   put(source, text(""));
   const { outputFiles } = await esbuild({
     ...COMMON,

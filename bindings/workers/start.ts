@@ -13,7 +13,7 @@
 // A death is an `exit` in Node. Pages say nothing when a worker calls close(), so the worker holds a Web Lock
 // while it lives, and the parent waits for that.
 
-import { WORKER_SOURCE } from "../generated/worker-source.ts";
+import { WORKER_TEXT } from "../generated/worker-source.ts";
 import { compiledCore } from "../core.ts";
 import { builtinModule, macrotask, nodeMajor } from "../host.ts";
 import { TokiwaError } from "../errors.ts";
@@ -84,19 +84,22 @@ function urlBesideThis(): string | undefined {
   }
 }
 
+/** The worker's text, whose quotes scripts/build.mjs has swapped. */
+const workerSource = (): string => WORKER_TEXT.replace(/["`]/g, (quote) => (quote === '"' ? "`" : '"'));
+
 let chosen: WorkerOrigin | undefined;
 
 function origin(): WorkerOrigin {
   if (chosen !== undefined) return chosen;
   const url = inherited === undefined ? urlBesideThis() : undefined;
-  chosen = inherited ?? (url === undefined ? { kind: "source", source: WORKER_SOURCE } : { kind: "url", url });
+  chosen = inherited ?? (url === undefined ? { kind: "source", source: workerSource() } : { kind: "url", url });
   return chosen;
 }
 
 /** After a worker did not start: whether there is another way to try. */
 export function tryNextOrigin(failed: WorkerOrigin): boolean {
-  if (failed.kind !== "url" || WORKER_SOURCE === "") return false;
-  if (chosen === failed) chosen = { kind: "source", source: WORKER_SOURCE };
+  if (failed.kind !== "url" || WORKER_TEXT === "") return false;
+  if (chosen === failed) chosen = { kind: "source", source: workerSource() };
   return true;
 }
 
@@ -170,7 +173,7 @@ function create(from: WorkerOrigin, name: string, { resourceLimits }: StartOptio
     return new Worker(new URL((from as { url: string }).url), { type: "module", name });
   } catch (error) {
     if (!tryNextOrigin(from)) throw error;                 // another origin's script (a CDN) is refused at once
-    return new Worker(sourceUrl(WORKER_SOURCE), { name });
+    return new Worker(sourceUrl(workerSource()), { name });
   }
 }
 
