@@ -1,8 +1,10 @@
 // Who lives: one table for all threads that descend from one another, in shared memory.
 //
-//   [0]         the number given out last
-//   [2n]        of thread n: ALIVE, DYING or DEAD
-//   [2n + 1]    whether it is inside a lock of a shared primitive
+//   [0]               the number given out last
+//   [placeOf(n)]      of thread n: ALIVE, DYING or DEAD
+//   [placeOf(n) + 1]  whether it is inside a lock of a shared primitive
+//
+// Each thread writes its second word at every lock: those of neighbours lie 128 bytes apart, not in one line of the processors' caches.
 //
 // A parent gives its worker a number, and writes DEAD when it has noticed the end. What a dead thread held in a shared primitive is
 // given back by whoever waits for it. A parent that ends a worker says DYING first and waits until it is inside no lock: one that
@@ -18,6 +20,9 @@ const DYING = 2;
 const DEAD = 3;
 /** More threads than these have a number, but nobody notices their death. */
 const CAPACITY = 1 << 17;
+/** The lowest bits of a number, which tell neighbours apart, are the highest of its place. */
+const LOW_BITS = 13;
+const HIGH_BITS = 4;
 /** Milliseconds a parent waits for a worker to leave a lock: it holds one for less than a microsecond, while it runs. */
 const PATIENCE = 100;
 const NAP = 0.05;
@@ -26,17 +31,25 @@ const NAP = 0.05;
 export const family = /* @__PURE__ */ shared("family", () => ({
   table: undefined as Int32Array | undefined,
   own: 1,
+  /** Where its words lie. */
+  place: placeOf(1),
   /** The Web Lock this worker of a page holds while it lives. */
   lifeLock: undefined as string | undefined,
   /** This thread serves jobs of a parent: plain functions in it may block. */
   inWorker: false,
 }));
 
+/** This thread has a number. */
+export function be(id: number): void {
+  family.own = id;
+  family.place = placeOf(id);
+}
+
 /** In a worker: what its parent has said. */
 export function joinFamily(given: Int32Array | undefined, id: number, lock: string | undefined): void {
   family.lifeLock = lock;
   family.table = given;
-  family.own = id;
+  be(id);
   family.inWorker = true;
 }
 
@@ -44,7 +57,7 @@ export function familyTable(): Int32Array | undefined {
   if (family.table === undefined && canShare()) {
     family.table = new Int32Array(new SharedArrayBuffer(CAPACITY * 8));
     family.table[0] = family.own;
-    family.table[family.own * 2] = ALIVE;
+    family.table[family.place] = ALIVE;
   }
   return family.table;
 }
@@ -54,60 +67,65 @@ export function ownId(): number {
   return family.own;
 }
 
+function placeOf(id: number): number {
+  return (((id & ((1 << LOW_BITS) - 1)) << HIGH_BITS) | (id >>> LOW_BITS)) * 2;
+}
+
 /** A number for a new worker; 0 when there is no shared memory. */
 export function newMember(): number {
   const all = familyTable();
   if (all === undefined) return 0;
   const id = Atomics.add(all, 0, 1) + 1;
-  if (id < CAPACITY) Atomics.store(all, id * 2, ALIVE);
+  if (id < CAPACITY) Atomics.store(all, placeOf(id), ALIVE);
   return id;
 }
 
 function has(id: number): boolean {
-  return family.table !== undefined && id > 0 && id * 2 < family.table.length;
+  return family.table !== undefined && id > 0 && id < CAPACITY && placeOf(id) < family.table.length;
 }
 
 /** Before a worker is ended: from when this returns on it is inside no lock, unless it could not be waited for. */
 export function warnMember(id: number): void {
   if (!has(id)) return;
   const table = family.table!;
-  if (Atomics.compareExchange(table, id * 2, ALIVE, DYING) !== ALIVE) return;
+  const place = placeOf(id);
+  if (Atomics.compareExchange(table, place, ALIVE, DYING) !== ALIVE) return;
   const until = monotonicNow() + PATIENCE;
-  while (Atomics.load(table, id * 2 + 1) !== 0 && monotonicNow() < until) if (mayBlock) Atomics.wait(table, id * 2 + 1, 1, NAP);
+  while (Atomics.load(table, place + 1) !== 0 && monotonicNow() < until) if (mayBlock) Atomics.wait(table, place + 1, 1, NAP);
 }
 
 /** Its thread has ended. */
 export function buryMember(id: number): void {
-  if (has(id)) Atomics.store(family.table!, id * 2, DEAD);
+  if (has(id)) Atomics.store(family.table!, placeOf(id), DEAD);
 }
 
 export function isDead(id: number): boolean {
-  return has(id) && Atomics.load(family.table!, id * 2) === DEAD;
+  return has(id) && Atomics.load(family.table!, placeOf(id)) === DEAD;
 }
 
 // ---- locks
 
 /** Before this thread looks at a lock. */
 export function goInside(): void {
-  const { table, own } = family;
-  if (table !== undefined) table[own * 2 + 1] = 1;         // before the exchange on the lock, which no store passes
+  const { table, place } = family;
+  if (table !== undefined) table[place + 1] = 1;            // before the exchange on the lock, which no store passes
 }
 
 /** After an exchange on a lock: false when this thread was told to end, and must not go on. */
 export function mayBeInside(): boolean {
-  const { table, own } = family;
-  return table === undefined || Atomics.load(table, own * 2) !== DYING;       // pairs with warnMember()
+  const { table, place } = family;
+  return table === undefined || Atomics.load(table, place) !== DYING;      // pairs with warnMember()
 }
 
 /** After the lock was opened. */
 export function goOutside(): void {
-  const { table, own } = family;
-  if (table !== undefined) table[own * 2 + 1] = 0;
+  const { table, place } = family;
+  if (table !== undefined) table[place + 1] = 0;
 }
 
 /** Waits for the end, which is near. */
 export function waitForEnd(): void {
   goOutside();
-  const { table, own } = family;
-  for (;;) if (mayBlock) Atomics.wait(table!, own * 2, DYING);
+  const { table, place } = family;
+  for (;;) if (mayBlock) Atomics.wait(table!, place, DYING);
 }

@@ -6,7 +6,7 @@ import "../../bindings/threads/shared-channel.ts"; // they register how they are
 import "../../bindings/threads/shared-sync.ts";
 import type { SharedReceiver, SharedSender } from "../../bindings/threads/shared-channel.ts";
 import type { SharedBarrier } from "../../bindings/threads/shared-sync.ts";
-import { buryMember, family } from "../../bindings/workers/family.ts";
+import { be, buryMember, family } from "../../bindings/workers/family.ts";
 import { unpackShared } from "../../bindings/workers/sendable.ts";
 import { Replay, type ReplayProgram, type Threads } from "./replay.ts";
 
@@ -19,17 +19,17 @@ function program(scene: Scene, options: Partial<ReplayProgram> = {}): ReplayProg
     ...options,
     setup(share) {
       family.inWorker = true;
-      family.table = share(new Int32Array(16));
+      family.table = share(new Int32Array(256));
       const { threads, check = () => undefined } = scene(share, share(new Int32Array(16)));
       return {
         threads,
         check: () => {
-          family.own = 7;                                  // somebody who lives
+          be(7);                                           // somebody who lives
           return check();
         },
       };
     },
-    become: (name) => void (family.own = name.charCodeAt(0) - 96),
+    become: (name) => be(name.charCodeAt(0) - 96),
   };
 }
 
@@ -88,7 +88,7 @@ const barrier = (words: Int32Array): SharedBarrier => unpackShared({ "tokiwa:sha
 /** @param sender the thread that has the one sender there is */
 const channel = (share: Share, capacity: number, sender: number): { tx(): SharedSender<number>; rx(): SharedReceiver<number> } => {
   const senders = share(Permits.make({ permits: 0x3fffffff }));
-  family.own = sender;
+  be(sender);
   new Permits(senders).request(1, false);
   const state = {
     capacity,
@@ -241,7 +241,7 @@ const deaths: [string, ReplayProgram, number][] = [
     program((share, notes) => {
       const words = gates(share);
       const wait = (): void => void barrier(words).blockingWait();
-      family.own = 3;
+      be(3);
       words[EXTRA] = 1;                                    // c has come, and waits
       const first = new Permits(words);
       const cell = first.request(1, true);
