@@ -295,6 +295,17 @@ describe("sharedChannel", () => {
     expect(rx.tryRecv()).toBe(1);
   });
 
+  test("a send that waits while the channel is closed fails, and sends nothing", async () => {
+    const [tx, rx] = sharedChannel<number>(1);
+    tx.trySend(1);
+    const sent = Promise.resolve(tx.send(2));
+    await sleep(1);
+    expect(rx.tryRecv()).toBe(1);                          // grants the place
+    rx.close();
+    await expect(sent).rejects.toThrow(expect.objectContaining({ code: "TOKIWA_CLOSED", value: 2 }));
+    expect([await rx.recv(), tx.capacity]).toEqual([undefined, 1]);
+  });
+
   test("a receiver does not wait for the sender of a thread that has died", async () => {
     const [tx, rx] = sharedChannel<number>(4);
     const thread = new Thread();

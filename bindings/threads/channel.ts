@@ -1,35 +1,41 @@
 // The memory of a shared channel: a ring of messages between threads, and how many may send.
 //
-//   slots  permits: free places. A send takes one, a receive gives it back
-//   items  permits: messages that lie in the ring. A send gives one, a receive takes it
-//   ring   [kind, start, length] and a number for each place; bytes in a ring of their own, in the same order
+//   slots    the end of the senders: free places. A send takes one, a receive gives it back
+//   items    the end of the receivers: messages that lie in the ring. A send gives one, a receive takes it
+//   ring     [kind, how many bytes] of each message. Messages count on from the first; the ring is a power of two long
+//   numbers  the rest of the same slots: a number, or where the bytes end, which count on from the first as well
+//   bytes    of messages that have some, in the same order, each in one piece
 //
-// Both permits and the indices of the ring lie behind one ledger: a message goes in, or out, in one change, once its bytes are copied. So
-// free places, messages, and what was granted to those who wait always add up to the capacity, whoever dies when.
+// A message is there once the senders' end says so by one word (channel-end.ts), and gone once the receivers' end does, whoever dies when.
+// Bytes are given back after that, and no later than with the next message that has some; an empty channel has them all.
+//
 // Senders are counted as permits held of `senders`, so that those of a thread that dies are given up; when
 // the last is gone the channel is closed, and receivers drain it.
+//
+// Tried: one lock and one log for both ends. Each message then was a change of six words, and two threads met in every one.
 
 import { TokiwaError } from "../errors.ts";
 import { END } from "../sync/stream.ts";
 import { ownId } from "../workers/family.ts";
 import { decode, encode, type Encoded, NUMBER } from "./codec.ts";
-import { EXTRA, Ledger } from "./ledger.ts";
+import { ChannelEnd, MORE } from "./channel-end.ts";
 import { Permits } from "./permits.ts";
 
 /** Bytes of messages that may lie in a channel, besides numbers and other primitives. */
 const BYTES = 1 << 22;
 const MAX_SENDERS = 0x3fffffff;
-// Words of the ledger: where the ring is read and written, counted up to twice the capacity, and the ring of bytes.
-const READ = EXTRA;
-const WRITE = EXTRA + 1;
-const BYTES_READ = EXTRA + 2;
-const BYTES_WRITE = EXTRA + 3;
-const SLOT = 3;
+/** A word of each end: where the bytes that went through it end. */
+const BYTES_DONE = MORE;
+// A slot is two words and a double, which share its 16 bytes.
+const SLOT_WORDS = 4;
+const SLOT_DOUBLES = 2;
+const SIZE = 1;
+const NUMBER_AT = 1;
 
 export interface State {
   capacity: number;
-  /** Slots and items. */
-  words: Int32Array;
+  slots: Int32Array;
+  items: Int32Array;
   senders: Int32Array;
   /** The thread a sender on its way is counted for. */
   from: number;
@@ -55,121 +61,122 @@ export const NOTHING: unique symbol = Symbol("nothing");
 
 export class Channel {
   readonly state: State;
-  readonly slots: Permits;
-  readonly items: Permits;
+  readonly slots: ChannelEnd;
+  readonly items: ChannelEnd;
   readonly senders: Permits;
-  readonly #ledger: Ledger;
+  /** Of the numbers of messages, where they lie. */
+  readonly #mask: number;
 
   constructor(state: State) {
     this.state = state;
-    const ledger = (this.#ledger = new Ledger(state.words));
-    this.slots = new Permits(state.words, 0, ledger);
-    this.items = new Permits(state.words, 1, ledger);
+    this.slots = new ChannelEnd(state.slots, state.items);
+    this.items = new ChannelEnd(state.items, state.slots, this.slots);
     this.senders = new Permits(state.senders);
+    this.#mask = ringLength(state.capacity) - 1;
   }
 
   /** With one sender. */
-  static make(capacity: number): Channel {
-    const words = (count: number): SharedArrayBuffer => new SharedArrayBuffer(count);
+  static make(capacity: number, bytes = BYTES): Channel {
+    const ring = new SharedArrayBuffer(ringLength(capacity) * SLOT_WORDS * 4);
     const channel = new Channel({
       capacity,
-      words: Permits.make({ permits: capacity }, { permits: 0 }),
+      slots: Permits.make({ permits: capacity }),
+      items: Permits.make({ permits: 0 }),
       senders: Permits.make({ permits: MAX_SENDERS }),
       from: 0,
-      ring: new Int32Array(words(capacity * SLOT * 4)),
-      numbers: new Float64Array(words(capacity * 8)),
-      bytes: new Uint8Array(words(BYTES)),
+      ring: new Int32Array(ring),
+      numbers: new Float64Array(ring),
+      bytes: new Uint8Array(new SharedArrayBuffer(bytes)),
     });
     channel.addSender();
     return channel;
   }
 
-  /** Puts a message in. @param hasPlace a place was granted to this thread */
+  /** Puts a message in. @param hasPlace a place was granted to this thread: it is used up, or given back if the channel is closed */
   put({ kind, number, bytes }: Encoded, hasPlace: boolean): number {
-    const ledger = this.#ledger;
-    const { slots, items } = this;
-    const { ring, numbers, capacity, words } = this.state;
+    const { slots } = this;
+    const { ledger } = slots;
     ledger.enter();
     let result = SENT;
-    let start = 0;
-    if (!hasPlace && slots.isClosed) result = CLOSED;
-    else if (!hasPlace && !slots.mayTake(1)) result = NO_PLACE;
-    else if ((start = this.#room(bytes.length)) < 0) result = NO_ROOM;
+    let end = 0;
+    if (slots.isClosed) {
+      result = CLOSED;
+      if (hasPlace) this.#useGrant(slots);                 // given back: receivers have been told that nothing more comes
+    } else if (!hasPlace && !slots.mayPass()) result = NO_PLACE;
+    else if (bytes.length > 0 && (end = this.#endOf(bytes.length)) < 0) result = NO_ROOM;
     else {
-      const write = words[WRITE] as number;
-      const at = write % capacity;
-      const slot = at * SLOT;
-      ring[slot] = kind;
-      if (kind === NUMBER) numbers[at] = number;
-      else if (bytes.length === 0) ring[slot + 2] = 0;
+      const { ring, numbers } = this.state;
+      const at = slots.done & this.#mask;
+      ring[at * SLOT_WORDS] = kind;
+      if (kind === NUMBER) numbers[at * SLOT_DOUBLES + NUMBER_AT] = number;
       else {
-        ring[slot + 1] = start;
-        ring[slot + 2] = bytes.length;
-        this.state.bytes.set(bytes, start);
-        ledger.note(BYTES_WRITE, start + bytes.length);
+        ring[at * SLOT_WORDS + SIZE] = bytes.length;
+        if (bytes.length > 0) this.#writeBytes(at, bytes, end);
       }
-      ledger.note(WRITE, write + 1 === capacity * 2 ? 0 : write + 1);
-      if (hasPlace) slots.noteHeld(ownId(), -1);
-      else slots.noteFree(-1);
-      items.noteFree(1);
-      ledger.commit();
-      items.pass();
+      if (hasPlace) this.#useGrant(slots);
+      slots.advance();
     }
     ledger.leave();
+    if (result === SENT) this.items.serve();
     return result;
   }
 
-  /** Where `size` bytes fit in one piece, or -1. Inside the lock. */
-  #room(size: number): number {
-    if (size === 0) return 0;
-    const { words } = this.state;
-    if (words[READ] === words[WRITE]) {
-      words[BYTES_READ] = words[BYTES_WRITE] = 0;
-      return size <= BYTES ? 0 : -1;
-    }
-    const read = words[BYTES_READ] as number;
-    const write = words[BYTES_WRITE] as number;
-    if (write >= read) {
-      if (write + size <= BYTES) return write;
-      return size < read ? 0 : -1;
-    }
-    return write + size < read ? write : -1;
+  /** What was granted to this thread is free again; the lock is ours, so nobody else gets it. */
+  #useGrant(end: ChannelEnd): void {
+    end.noteRelease(1, ownId());
+    end.ledger.commit();
+  }
+
+  /** Where `size` more bytes in one piece end, counted from the first of all, or -1. Inside the lock of the senders. */
+  #endOf(size: number): number {
+    const { slots, items, bytes } = this.state;
+    const written = slots[BYTES_DONE] as number;
+    const length = bytes.length;
+    const start = written & (length - 1);
+    const end = written + (start + size <= length ? 0 : length - start) + size;
+    if (size > length) return -1;
+    const isRoom = ((end - Atomics.load(items, BYTES_DONE)) | 0) <= length || this.slots.isEmpty;
+    return isRoom ? end >>> 0 : -1;
+  }
+
+  #writeBytes(at: number, bytes: Uint8Array, end: number): void {
+    const { state } = this;
+    state.bytes.set(bytes, (end - bytes.length) & (state.bytes.length - 1));
+    state.numbers[at * SLOT_DOUBLES + NUMBER_AT] = end;
+    state.slots[BYTES_DONE] = end;                         // of one who dies here they are left out
   }
 
   /** Takes a message out. @param isGranted it was granted to this thread */
   take(isGranted: boolean): unknown {
-    const ledger = this.#ledger;
-    const { slots, items } = this;
-    const { ring, numbers, capacity, words } = this.state;
+    const { items } = this;
+    const { ledger } = items;
     ledger.enter();
-    if (!isGranted && !items.mayTake(1)) {
-      const none = items.isClosed ? END : NOTHING;
-      ledger.leave();
-      return none;
-    }
-    const read = words[READ] as number;
-    const at = read % capacity;
-    const slot = at * SLOT;
-    const kind = ring[slot] as number;
-    let number = 0;
-    let bytes: Uint8Array = EMPTY;
-    if (kind === NUMBER) number = numbers[at] as number;
-    else {
-      const size = ring[slot + 2] as number;
-      if (size > 0) {
-        const start = ring[slot + 1] as number;
-        bytes = this.state.bytes.slice(start, start + size);
-        ledger.note(BYTES_READ, start + size);
+    if (!isGranted && !items.mayPass()) {
+      const { isClosed } = items;
+      if (isClosed) items.pass();                          // nobody waits any more; what is there now is all that comes
+      if (!isClosed || !items.mayPass()) {
+        ledger.leave();
+        return isClosed ? END : NOTHING;
       }
     }
-    ledger.note(READ, read + 1 === capacity * 2 ? 0 : read + 1);
-    if (isGranted) items.noteHeld(ownId(), -1);
-    else items.noteFree(-1);
-    slots.noteFree(1);
-    ledger.commit();
-    slots.pass();
+    const { ring, numbers } = this.state;
+    const at = items.done & this.#mask;
+    const kind = ring[at * SLOT_WORDS] as number;
+    const size = kind === NUMBER ? 0 : (ring[at * SLOT_WORDS + SIZE] as number);
+    const number = numbers[at * SLOT_DOUBLES + NUMBER_AT] as number;
+    const bytes = size === 0 ? EMPTY : this.#readBytes(number, size);
+    if (isGranted) this.#useGrant(items);
+    items.advance();
+    if (size > 0) Atomics.store(this.state.items, BYTES_DONE, number | 0);      // pairs with the load in #endOf()
     ledger.leave();
+    this.slots.serve();
     return decode(kind, number, bytes);
+  }
+
+  #readBytes(end: number, size: number): Uint8Array {
+    const { bytes } = this.state;
+    const start = (end - size) & (bytes.length - 1);
+    return bytes.slice(start, start + size);
   }
 
   get length(): number {
@@ -182,14 +189,8 @@ export class Channel {
 
   /** No more sends; what lies there can still be received. */
   close(): void {
-    const ledger = this.#ledger;
-    ledger.enter();
-    this.slots.noteClosed();
-    this.items.noteClosed();
-    ledger.commit();
-    this.slots.pass();
-    this.items.pass();
-    ledger.leave();
+    this.slots.close();
+    this.items.serve();
   }
 
   addSender(): void {
@@ -238,6 +239,10 @@ export class Channel {
 }
 
 const EMPTY = new Uint8Array(0);
+
+function ringLength(capacity: number): number {
+  return 2 ** Math.ceil(Math.log2(capacity));
+}
 
 /** A message as bytes. @throws {TokiwaError} `TOKIWA_TOO_LARGE` | `TOKIWA_NOT_CLONEABLE` */
 export function encodeMessage(value: unknown): Encoded {

@@ -84,7 +84,7 @@ export class Ledger {
     }
   }
 
-  /** Wakes nobody: those who wait for it look again soon. */
+  /** Wakes nobody: those who wait for it look again soon. Tried: to notify those who were told something after this and not before; it made no difference. */
   leave(): void {
     Atomics.store(this.words, LOCK, 0);
     goOutside();

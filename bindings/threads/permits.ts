@@ -17,6 +17,8 @@
 // WAITING -> LEFT by the waiter itself, and HEAD frees it in passing. Nobody takes a cell that is not free. Waiters look every
 // CHECK_MS whether somebody has died, as a holder or inside the lock. Permits, holder and cell of one step change together, so a death counts
 // a permit neither twice nor not at all.
+//
+// The ends of a channel count in another way what is free (channel-end.ts); everything here asks `count()`.
 
 import { AcquireError, TryAcquireError } from "../errors.ts";
 import { isDead, ownId } from "../workers/family.ts";
@@ -105,7 +107,16 @@ export class Permits {
   /** Free ones, and those that dead threads held. */
   get available(): number {
     this.reclaim();
-    return this.#free;
+    return this.count();
+  }
+
+  /** Free ones; exact inside the lock. */
+  count(): number {
+    return this.stock;
+  }
+
+  protected get stock(): number {
+    return this.words[this.#base + PERMITS] as number;
   }
 
   get #free(): number {
@@ -133,7 +144,12 @@ export class Permits {
 
   /** Whether somebody who comes now may have them. */
   mayTake(wanted: number): boolean {
-    return (this.words[this.#base + PERMITS] as number) >= wanted && (this.#isQueueEmpty || this.#overtakes);
+    return this.count() >= wanted && this.isOpen;
+  }
+
+  /** Nobody has to be served before one who comes now. */
+  get isOpen(): boolean {
+    return this.#isQueueEmpty || this.#overtakes;
   }
 
   /** Free permits become more, or fewer. */
@@ -141,11 +157,6 @@ export class Permits {
     const { words } = this;
     const free = (words[this.#base + PERMITS] as number) + change;
     this.ledger.note(this.#base + PERMITS, free > 1 && ((words[this.#base + FLAGS] as number) & KEEPS_ONE) !== 0 ? 1 : free);
-  }
-
-  /** Nobody waits any more; `pass()` tells those who do. */
-  noteClosed(): void {
-    this.ledger.note(this.#base + CLOSED, 1);
   }
 
   /** A thread holds more, or fewer. */
@@ -176,13 +187,19 @@ export class Permits {
 
   // ---- inside the lock: whole changes
 
+  /** Nobody waits any more, and no more come: whether what is there will do. */
+  mayTakeLast(wanted: number): boolean {
+    this.pass();
+    return this.mayTake(wanted);
+  }
+
   /** Permits may have become free: serves the queue, or pokes its front. */
   pass(): void {
     if (this.#isQueueEmpty) return;
     const { words } = this;
     if (this.#overtakes) {
       const now = Date.now() | 0;
-      if (words[this.#base + CLOSED] === 0 && ((now - (words[this.#base + FAIR_AT] as number)) | 0) < FAIR_MS) {
+      if (!this.isClosed && ((now - (words[this.#base + FAIR_AT] as number)) | 0) < FAIR_MS) {
         this.#poke();
         return;
       }
@@ -211,8 +228,9 @@ export class Permits {
       const wanted = words[cell + 1] as number;
       const state = words[cell];
       if (state === WAITING || state === POKED) {
-        const has = (words[this.#base + PERMITS] as number) >= wanted;
-        if (!has && words[this.#base + CLOSED] === 0) return;
+        const { isClosed } = this;                         // before the count, which stays as it is then
+        const has = this.count() >= wanted;
+        if (!has && !isClosed) return;
         if (has) {
           this.noteFree(-wanted);
           this.noteHeld(words[cell + 2] as number, wanted);
@@ -248,7 +266,7 @@ export class Permits {
     words[cell + 1] = wanted;
     words[cell + 2] = ownId();
     Atomics.store(words, cell, WAITING);                   // of one who dies here: nobody looks at it before the tail has moved
-    words[this.#base + TAIL] = tail + 1;
+    Atomics.store(words, this.#base + TAIL, tail + 1);
     return cell;
   }
 
@@ -259,15 +277,25 @@ export class Permits {
     const { ledger } = this;
     ledger.enter();
     let result = NOW;
-    if (this.mayTake(wanted)) {
+    let isThere = this.mayTake(wanted);
+    const isClosed = !isThere && this.isClosed;
+    if (isClosed) isThere = this.mayTakeLast(wanted);
+    if (isThere) {
       this.noteFree(-wanted);
       this.noteHeld(ownId(), wanted);
       ledger.commit();
-    } else if (this.words[this.#base + CLOSED] !== 0) result = REFUSE;
-    else result = mayQueue ? this.#queue(wanted) : FULL;
+    } else if (isClosed) result = REFUSE;
+    else if (!mayQueue) result = FULL;
+    else {
+      result = this.#queue(wanted);
+      this.hasQueued();
+    }
     ledger.leave();
     return result;
   }
+
+  /** Inside the lock: this thread waits now. */
+  hasQueued(): void {}
 
   /** Gives permits back that `thread` held (0: that nobody held). */
   release(count: number, thread: number = ownId()): void {
@@ -293,11 +321,11 @@ export class Permits {
     ledger.leave();
   }
 
+  /** Nobody waits any more. */
   close(): void {
     const { ledger } = this;
     ledger.enter();
-    this.noteClosed();
-    ledger.commit();
+    Atomics.store(this.words, this.#base + CLOSED, 1);
     this.pass();
     ledger.leave();
   }
@@ -344,7 +372,7 @@ export class Permits {
     let isMine = state === GRANTED;
     if (isMine) words[cell] = FREE;
     else if (state === POKED) {
-      isMine = (words[this.#base + PERMITS] as number) >= wanted;
+      isMine = this.count() >= wanted;
       if (isMine) {
         this.noteFree(-wanted);
         this.noteHeld(ownId(), wanted);
@@ -375,7 +403,7 @@ export class Permits {
   /** Gives back what dead threads held, and goes on where one died inside the lock. */
   reclaim(): void {
     const { words, ledger } = this;
-    if (!ledger.isOrphaned && !this.#hasDead()) return;
+    if (!ledger.isOrphaned && !this.#hasDead() && !this.isOverdue()) return;
     ledger.enter();
     for (let place = this.#base + HOLDERS; place < this.#base + CELLS && words[place] !== 0; place += 2) {
       const count = words[place + 1] as number;
@@ -395,6 +423,16 @@ export class Permits {
       if (words[place + 1] !== 0 && isDead(words[place] as number)) return true;
     }
     return !this.#isQueueEmpty && isDead(words[this.#cellAt(words[this.#base + HEAD] as number) + 2] as number);
+  }
+
+  /** A guess: whether somebody waits for what is there. Here nobody does: who gives a permit back passes it on in the same lock. */
+  isOverdue(): boolean {
+    return false;
+  }
+
+  /** Somebody is at the front of the queue. A guess, good enough for who looks after a change that those who queue look for afterwards. */
+  get hasWaiters(): boolean {
+    return Atomics.load(this.words, this.#base + TAIL) !== Atomics.load(this.words, this.#base + HEAD);
   }
 
   // ---- taking

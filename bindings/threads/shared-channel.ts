@@ -58,10 +58,8 @@ class Send<T> extends Operation<void> {
   }
 
   #outcome(result: number, waker: Waker): void | typeof PENDING {
-    if (result === SENT) {
-      this.#hasPlace = false;
-      return undefined;
-    }
+    if (result === SENT || result === CLOSED) this.#hasPlace = false;
+    if (result === SENT) return undefined;
     if (result === CLOSED) throw new SendError(this.#value);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => waker.wake(), 1);

@@ -1,5 +1,8 @@
 // Every order of threads at a shared primitive: the code itself, on arrays that the explorer watches.
 import { describe, expect, test } from "vitest";
+import { SendError } from "../../bindings/errors.ts";
+import { Channel, type State } from "../../bindings/threads/channel.ts";
+import { NUMBER } from "../../bindings/threads/codec.ts";
 import { EXTRA } from "../../bindings/threads/ledger.ts";
 import { Permits, type Kind } from "../../bindings/threads/permits.ts";
 import "../../bindings/threads/shared-channel.ts"; // they register how they are rebuilt
@@ -86,19 +89,24 @@ const gates = (share: Share): Int32Array => share(Permits.make({ permits: 0, tra
 const barrier = (words: Int32Array): SharedBarrier => unpackShared({ "tokiwa:shared": "barrier", state: [2, words] }) as SharedBarrier;
 
 /** @param sender the thread that has the one sender there is */
-const channel = (share: Share, capacity: number, sender: number): { tx(): SharedSender<number>; rx(): SharedReceiver<number> } => {
+const channelState = (share: Share, capacity: number, sender: number): State => {
   const senders = share(Permits.make({ permits: 0x3fffffff }));
   be(sender);
   new Permits(senders).request(1, false);
-  const state = {
+  return {
     capacity,
-    words: share(Permits.make({ permits: capacity }, { permits: 0 })),
+    slots: share(Permits.make({ permits: capacity })),
+    items: share(Permits.make({ permits: 0 })),
     senders,
     from: sender,
-    ring: share(new Int32Array(capacity * 3)),
-    numbers: share(new Float64Array(capacity)),
+    ring: share(new Int32Array(capacity * 4)),
+    numbers: share(new Float64Array(capacity * 2)),
     bytes: new Uint8Array(16),
   };
+};
+
+const channel = (share: Share, capacity: number, sender: number): { tx(): SharedSender<number>; rx(): SharedReceiver<number> } => {
+  const state = channelState(share, capacity, sender);
   const make = (type: string): unknown => unpackShared({ "tokiwa:shared": type, state });
   return { tx: () => make("sender") as SharedSender<number>, rx: () => make("receiver") as SharedReceiver<number> };
 };
@@ -108,6 +116,48 @@ const sendTwo = (sender: SharedSender<number>): SharedSender<number> => {
   sender.blockingSend(7);
   sender.blockingSend(8);
   return sender;
+};
+
+/** Notes how many of the numbers up to `last` were sent before the channel was closed. */
+const sendUntilClosed = (sender: SharedSender<number>, last: number, notes: Int32Array): void => {
+  try {
+    for (let n = 1; n <= last; n++) {
+      sender.blockingSend(n);
+      Atomics.add(notes, 2, 1);
+    }
+  } catch (error) {
+    if (!(error instanceof SendError)) throw error;
+  }
+};
+
+/** What is left in a channel. */
+const drain = (receiver: SharedReceiver<number>): number => {
+  for (let count = 0; ; count++) {
+    try {
+      receiver.tryRecv();
+    } catch {
+      return count;
+    }
+  }
+};
+
+const sentIsThere = (rx: () => SharedReceiver<number>, notes: Int32Array) => (): string | undefined => {
+  const left = drain(rx());
+  return left === notes[2] ? undefined : `${notes[2]} were sent, ${left} are there`;
+};
+
+/** Thread `a` closes the channel, and so does `b` when it has killed `a`. */
+const closeTwice = (scene: (share: Share, notes: Int32Array) => ReturnType<Scene> & { rx(): SharedReceiver<number> }): ReplayProgram => {
+  const withClosers: Scene = (share, notes) => {
+    const { threads, rx, ...rest } = scene(share, notes);
+    const close = (): void => rx().close();
+    const closeAfterDeath = (kill: (name: string) => void): void => {
+      bury("a")(kill);
+      close();
+    };
+    return { threads: { a: close, b: closeAfterDeath, ...threads }, ...rest };
+  };
+  return program(withClosers, { mayTimeOut: true, dies: "a" });
 };
 
 /** Title, scene, and how many preemptions if not two. */
@@ -157,6 +207,42 @@ const programs: [string, ReplayProgram, number?][] = [
       };
       return { threads: { a: () => sendTwo(tx()).close(), b: receive }, check: all(1, notes) };
     }),
+  ],
+  [
+    "a channel is closed while a sender waits for room",
+    program((share, notes) => {
+      const { tx, rx } = channel(share, 1, 1);
+      return {
+        threads: { a: () => sendUntilClosed(tx(), 2, notes), b: () => rx().close() },
+        check: sentIsThere(rx, notes),
+      };
+    }),
+  ],
+  [
+    "two receivers: one message, and the end for the other",
+    program((share, notes) => {
+      const { tx, rx } = channel(share, 2, 1);
+      const send = (): void => {
+        const sender = tx();
+        sender.blockingSend(7);
+        sender.close();
+      };
+      const receive = (): void => void Atomics.add(notes, rx().blockingRecv() === undefined ? 2 : 1, 1);
+      return { threads: { a: send, b: receive, c: receive }, check: () => (notes[1] === 1 && notes[2] === 1 ? undefined : `${notes[1]} messages, ${notes[2]} ends`) };
+    }),
+    1,
+  ],
+  [
+    "two senders wait for one place",
+    program((share, notes) => {
+      const { tx, rx } = channel(share, 1, 1);
+      const receive = (): void => {
+        const receiver = rx();
+        for (let i = 0; i < 3; i++) Atomics.add(notes, 1, receiver.blockingRecv() as number);
+      };
+      return { threads: { a: () => void sendTwo(tx()), b: () => tx().blockingSend(1), c: receive }, check: all(16, notes) };
+    }),
+    1,
   ],
   [
     "the holder of a mutex dies: the next one has it",
@@ -288,13 +374,14 @@ const deaths: [string, ReplayProgram, number][] = [
   ],
   [
     "as it receives: one message is lost with it at most, and no place",
-    killed((share, notes) => {
+    program((share, notes) => {
       const { tx, rx } = channel(share, 1, 3);
-      const receive = (): void => {
+      const receiveAfterDeath = (kill: (name: string) => void): void => {
+        bury("a")(kill);
         if (rx().blockingRecv() !== undefined) Atomics.add(notes, 1, 1);
       };
       return {
-        threads: { a: () => void rx().blockingRecv(), c: () => void sendTwo(tx()), d: receive },
+        threads: { a: () => void rx().blockingRecv(), b: receiveAfterDeath, c: () => void sendTwo(tx()) },
         check: () => {
           const left = rx();
           const sender = tx();
@@ -305,6 +392,25 @@ const deaths: [string, ReplayProgram, number][] = [
           return sender.capacity === 1 && count >= 1 && count <= 2 ? undefined : `${count} of 2 messages, ${sender.capacity} of 1 places`;
         },
       };
+    }, { mayTimeOut: true, dies: "a" }),
+    1,
+  ],
+  [
+    "as it closes a channel that a receiver waits at",
+    closeTwice((share, notes) => {
+      const { rx } = channel(share, 1, 3);
+      const receive = (): void => {
+        if (rx().blockingRecv() === undefined) Atomics.add(notes, 1, 1);
+      };
+      return { rx, threads: { c: receive }, check: all(1, notes) };
+    }),
+    1,
+  ],
+  [
+    "as it closes a channel that a sender waits at",
+    closeTwice((share, notes) => {
+      const { tx, rx } = channel(share, 1, 3);
+      return { rx, threads: { c: () => sendUntilClosed(tx(), 2, notes) }, check: sentIsThere(rx, notes) };
     }),
     1,
   ],
@@ -342,6 +448,24 @@ describe("shared primitives, in every order with two preemptions, one where a wa
     expect(result.failure).toBe(undefined);
     expect(result.complete).toBe(true);
     expect(result.executions).toBeGreaterThan(50);
+  });
+
+  test("the explorer finds a channel in which nobody looks for waiters after a send", () => {
+    const planted = program((share, notes) => {
+      const state = channelState(share, 1, 1);
+      const send = (): void => {
+        const channel = new Channel(state);
+        channel.items.serve = () => {};
+        channel.put({ kind: NUMBER, number: 7, bytes: new Uint8Array(0) }, false);
+      };
+      const receive = (): void => {
+        const { items } = new Channel(state);
+        items.takeBlocking(1, "test");
+        Atomics.add(notes, 1, 1);
+      };
+      return { threads: { a: send, b: receive }, check: all(1, notes) };
+    });
+    expect(new Replay(planted).explore(1).failure?.problem).toContain("b asleep");
   });
 
   test("the explorer finds a lock that is looked at before it is taken", () => {
