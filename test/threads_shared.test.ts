@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { fromPromise, future, join, PENDING, Runtime, sleep, type Suspend, timeout } from "tokiwa";
+import { type Future, fromPromise, future, join, PENDING, Runtime, select, sleep, type Suspend, timeout } from "tokiwa";
 import { send, SharedBarrier, SharedMutex, SharedNotify, SharedSemaphore, sharedChannel, type SharedReceiver, type SharedSender, Thread, ThreadPool } from "tokiwa/threads";
 import { afterAll, describe, expect, test } from "vitest";
 import "./support/sent.ts";
@@ -293,6 +293,45 @@ describe("sharedChannel", () => {
     rx.close();
     expect(() => tx.trySend(3)).toThrow(expect.objectContaining({ code: "TOKIWA_CLOSED" }));
     expect(rx.tryRecv()).toBe(1);
+  });
+
+  test("messages that are there let the host have turns, and leaving a loop over them loses none", async () => {
+    const [tx, rx] = sharedChannel<number>(1000);
+    for (let n = 0; n < 1000; n++) tx.trySend(n);
+    let turns = 0;
+    const count = (): void => {
+      turns++;
+      if (rx.length > 0) setImmediate(count);
+    };
+    setImmediate(count);
+    let next = 0;
+    for await (const n of rx) {
+      expect(n).toBe(next++);
+      if (n === 499) break;
+    }
+    expect(turns).toBeGreaterThan(2);
+    expect([rx.length, await rx.recv()]).toEqual([500, 500]);
+    tx.close();
+    next = 501;
+    for await (const n of rx) expect(n).toBe(next++);
+    expect(next).toBe(1000);
+  });
+
+  test("a step of a loop that is dropped in a task takes no message", async () => {
+    const [tx, rx] = sharedChannel<number>(1);
+    const steps = rx[Symbol.asyncIterator]();
+    const next = (): Future<IteratorResult<number>> => steps.next() as unknown as Future<IteratorResult<number>>;
+    const runtime = new Runtime();
+    await runtime.run(function* () {
+      const kept = next();
+      next()[Symbol.dispose]();
+      expect((yield* select({ first: next(), late: sleep(1) })).name).toBe("late");
+      tx.trySend(1);
+      next()[Symbol.dispose]();
+      expect(rx.length).toBe(1);
+      expect(yield* kept).toEqual({ done: false, value: 1 });
+    });
+    await runtime.shutdown();
   });
 
   test("a send that waits while the channel is closed fails, and sends nothing", async () => {

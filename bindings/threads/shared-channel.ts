@@ -7,12 +7,13 @@ import { checkInteger } from "../options.ts";
 import { PACK, packablesExist, registerPackable } from "../workers/sendable.ts";
 import { mpsc } from "../sync/mpsc.ts";
 import { Semaphore } from "../sync/semaphore.ts";
-import { END, iterate, type Item } from "../sync/stream.ts";
+import { END, type Item } from "../sync/stream.ts";
 import { lazy } from "../task/lazy.ts";
 import { canShare } from "../workers/transport.ts";
 import { atHome, Client, connect, type Far, type Home, isPort, noSharedMemory, packFar, type Packed, remote } from "./far.ts";
 import { checkMayBlock, pauseThread } from "./blocking.ts";
 import { Channel, CLOSED, encodeMessage, NO_PLACE, NO_ROOM, NOTHING, SENT, type State } from "./channel.ts";
+import { messages } from "./messages.ts";
 import { Take } from "./take.ts";
 
 const MAX_CAPACITY = 1 << 20;
@@ -294,7 +295,9 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
 
   /** Messages until the channel ends. Leaving the loop early keeps the receiver open. */
   [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
-    return this.#far === undefined ? iterate(() => new Receive<T>(this.#channel)) : this.#messages();
+    if (this.#far !== undefined) return this.#messages();
+    const channel = this.#channel;
+    return messages(() => channel.take(false), NOTHING, () => new Receive<T>(channel));
   }
 
   async *#messages(): AsyncGenerator<T, undefined> {
