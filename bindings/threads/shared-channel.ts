@@ -78,6 +78,10 @@ class Send<T> extends Operation<void> {
     this.#giveBack();
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   override describe(): string {
     return "room in a shared channel";
   }
@@ -112,6 +116,10 @@ class Receive<T> extends Operation<T | undefined> implements Item<T> {
 
   override [Symbol.dispose](): void {
     this.#wait?.[Symbol.dispose]();
+  }
+
+  override get isRepollable(): boolean {
+    return true;
   }
 
   override describe(): string {

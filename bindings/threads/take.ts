@@ -140,6 +140,10 @@ export class Take<T> extends Operation<T> implements WaitingAtWord {
     this.#waker = undefined;
   }
 
+  override get isRepollable(): boolean {
+    return true;
+  }
+
   override describe(): string {
     return this.#what;
   }
