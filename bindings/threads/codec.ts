@@ -18,7 +18,9 @@ interface V8 {
   serialize(value: unknown): Uint8Array;
   deserialize(bytes: Uint8Array): unknown;
 }
-const v8 = builtinModule<V8>("node:v8");
+/** null before it is asked for: Node takes a millisecond to load it. */
+let serializer: V8 | undefined | null = null;
+const hostSerializer = (): V8 | undefined => (serializer === null ? (serializer = builtinModule<V8>("node:v8")) : serializer);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const NOTHING = new Uint8Array(0);
@@ -60,7 +62,7 @@ export function encode(value: unknown): Encoded {
   if (value instanceof Uint8Array && Object.getPrototypeOf(value) === Uint8Array.prototype) return set(BYTES, value);
   const packed = packShared(value, []);
   try {
-    return set(OBJECT, v8 === undefined ? encoder.encode(JSON.stringify(tag(packed))) : v8.serialize(packed));
+    return set(OBJECT, hostSerializer()?.serialize(packed) ?? encoder.encode(JSON.stringify(tag(packed))));
   } catch (cause) {
     throw notCloneable("the value", cause);
   }
@@ -81,8 +83,10 @@ export function decode(kind: number, number: number, bytes: Uint8Array): unknown
       return decoder.decode(bytes);
     case BYTES:
       return bytes;
-    case OBJECT:
+    case OBJECT: {
+      const v8 = hostSerializer();
       return unpackShared(v8 === undefined ? untag(JSON.parse(decoder.decode(bytes))) : v8.deserialize(bytes));
+    }
     default:
       return undefined;
   }

@@ -509,12 +509,12 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     if (!this.isClosed) {
       this.isClosed = true;
       const links = this.#links.splice(0);
-      const packed = packError(reason);
+      let packed: PackedError | undefined;                 // its stack takes a millisecond
       const jobs = [...this.#queue.slice(this.#queueHead), ...links.flatMap((link) => link.inFlight.all()), ...(this.shared?.takeAll() ?? [])];
       this.#queue = [];
       this.#queueHead = 0;
       this.#endings = links.map((link) => link.terminate().catch(() => {}));
-      for (const job of jobs) job.settle(CANCELLED, packed);
+      for (const job of jobs) job.settle(CANCELLED, (packed ??= packError(reason)));
     }
     return Promise.all(this.#endings).then(() => {});
   }
