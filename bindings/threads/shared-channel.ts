@@ -301,7 +301,7 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
     return this.#channel.length;
   }
 
-  /** Messages until the channel ends. Leaving the loop early keeps the receiver open. */
+  /** Messages until the channel ends. Leaving the loop early keeps the receiver open, and loses none. In a task a step is lazy and goes with the task; elsewhere `next()` takes a message that is there at once. */
   [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
     if (this.#far !== undefined) return this.#messages();
     const channel = this.#channel;

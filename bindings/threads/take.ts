@@ -62,6 +62,7 @@ export class Take<T> extends Operation<T> implements WaitingAtWord {
       if (state === GRANTED || (state === POKED && this.#permits.claim(this.#cell, this.#wanted))) return this.#done();
       if (state === REFUSED) return this.#close();
       if (state === POKED) this.#watch();                  // somebody was quicker
+      this.#startWaiting();
     }
     restore();
     return PENDING;
@@ -80,10 +81,10 @@ export class Take<T> extends Operation<T> implements WaitingAtWord {
   }
 
   #startWaiting(): void {
-    if (this.#letGo !== undefined) return;
-    this.#letGo = keepAlive();
+    this.#letGo ??= keepAlive();
+    if (this.#reactor !== null || context.reactor === null) return;      // the first poll of an await is for nobody
     this.#reactor = context.reactor;
-    if (this.#reactor !== null) this.#reactor.hostPending++;
+    this.#reactor.hostPending++;
   }
 
   #stopWaiting(): void {
