@@ -8,30 +8,20 @@
 // What a first result takes is reading modules, 30 ms for all of the package: so the worker's file reads a third of it, and the rest
 // when a function mentions `tokiwa` or a shared primitive comes (file-entry.ts), and what it reads is few files (scripts/build.mjs). Tried: one
 // file for the worker alone, but then a function that imports the package would have a second copy of it; and what Node has to offer for
-// a cheaper worker (SHARE_ENV, trackUnmanagedFds, execArgv: []), which gains nothing.
+// a cheaper worker (SHARE_ENV, trackUnmanagedFds, execArgv: []), which gains nothing. To pipe a worker's output while its thread comes up, and
+// not before, gains 2 ms of 80; but without a symbol of Node's own such a pipe keeps the process alive.
 //
 // A death is an `exit` in Node. Pages say nothing when a worker calls close(), so the worker holds a Web Lock
 // while it lives, and the parent waits for that.
 
 import { WORKER_TEXT } from "../generated/worker-source.ts";
 import { compiledCore } from "../core.ts";
-import { builtinModule, macrotask, nodeMajor } from "../host.ts";
+import { builtinModule } from "../host.ts";
 import { TokiwaError } from "../errors.ts";
 import { inherited } from "./origin.ts";
 import type { StartMessage, WorkerOrigin } from "./wire.ts";
 
-/** A worker's output, as its parent reads it. */
-interface NodeOutput {
-  [name: symbol]: unknown;
-  pipe(to: NodeStream): void;
-}
-interface NodeStream {
-  getMaxListeners(): number;
-  setMaxListeners(count: number): void;
-}
 interface NodeWorker {
-  readonly stdout: NodeOutput;
-  readonly stderr: NodeOutput;
   on(event: string, listener: (value: unknown) => void): void;
   postMessage(message: unknown, transfer: readonly unknown[]): void;
   terminate(): Promise<number>;
@@ -160,12 +150,10 @@ function isNodeWorker(worker: unknown): worker is NodeWorker {
 function create(from: WorkerOrigin, name: string, { resourceLimits }: StartOptions): NodeWorker | Worker {
   if (workerThreads !== undefined) {
     const execArgv = workerArguments();
-    const shared = { name, ...(resourceLimits === undefined ? {} : { resourceLimits }), ...(execArgv === undefined ? {} : { execArgv }), ...(pipesLater ? { stdout: true, stderr: true } : {}) };
-    const worker = from.kind === "source"
+    const shared = { name, ...(resourceLimits === undefined ? {} : { resourceLimits }), ...(execArgv === undefined ? {} : { execArgv }) };
+    return from.kind === "source"
       ? new workerThreads.Worker(from.source, { ...shared, eval: true })
       : new workerThreads.Worker(new URL((from as { url: string }).url), shared);
-    if (pipesLater) pipeOutput(worker);
-    return worker;
   }
   if (typeof Worker !== "function") throw new TokiwaError("TOKIWA_NO_WORKERS", "this host has no workers: threads cannot be started here");
   if (from.kind === "source") return new Worker(sourceUrl(from.source), { name });
@@ -175,27 +163,6 @@ function create(from: WorkerOrigin, name: string, { resourceLimits }: StartOptio
     if (!tryNextOrigin(from)) throw error;                 // another origin's script (a CDN) is refused at once
     return new Worker(sourceUrl(workerSource()), { name });
   }
-}
-
-/**
- * Node pipes a worker's output into the process's before it starts the thread, and opens that first: 2 ms, which pass here while the thread
- * comes up. A symbol of its own keeps such a pipe from keeping the process alive; hosts without it pipe at once.
- */
-let pipesLater = nodeMajor > 0;
-
-function pipeOutput({ stdout, stderr }: NodeWorker): void {
-  const key = Object.getOwnPropertySymbols(stdout).find(({ description }) => description === "kIncrementsPortRef");
-  if (key === undefined) pipesLater = false;
-  macrotask(() => {
-    const { process } = globalThis as unknown as { process: { stdout: NodeStream; stderr: NodeStream } };
-    for (const [output, to] of [[stdout, process.stdout], [stderr, process.stderr]] as const) {
-      if (key !== undefined) output[key] = false;
-      const most = to.getMaxListeners();
-      to.setMaxListeners(0);                               // more than ten workers are no leak
-      output.pipe(to);
-      to.setMaxListeners(most);
-    }
-  });
 }
 
 function watchNode(worker: NodeWorker, port: MessagePort, die: (error: unknown) => void): WorkerThread {
