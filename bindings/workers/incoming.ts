@@ -1,6 +1,6 @@
 // Delivered jobs, oldest first, as the messages they came in: a job is an object only once it starts and does not end at once.
 
-import { JOB_HEADER, type Definition } from "./wire.ts";
+import { type Definition, JOB_HEADER, JOBS_START } from "./wire.ts";
 
 /** One message: the place of the next job in it. */
 interface Batch {
@@ -28,9 +28,12 @@ export class Incoming {
   #batches: Batch[] = [];
   #head = 0;
 
-  add(definitions: Definition[] | undefined, jobs: unknown[], count: number): void {
+  /** @param jobs the message, see wire.ts */
+  add(jobs: unknown[]): void {
+    const count = jobs[0] as number;
+    const definitions = jobs[2] as Definition[] | undefined;
     if (definitions !== undefined) for (const definition of definitions) this.#definitions.set(definition.id, definition);
-    this.#batches.push({ jobs, left: count, definition: 0, arity: 0, nextId: 0, runLeft: 0, at: 0 });
+    this.#batches.push({ jobs, left: count, definition: 0, arity: 0, nextId: 0, runLeft: 0, at: JOBS_START });
     this.length += count;
   }
 

@@ -16,7 +16,7 @@ import { getParentWord, noteReceived } from "./parking.ts";
 import type { SharedJobs } from "./shared-jobs.ts";
 import { byDefinition, type SendableFunction } from "./sendable.ts";
 import { startWorker, type StartOptions, type WorkerThread } from "./start.ts";
-import { ANSWER_HEADER, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, JOB_HEADER, MAIL, SENT, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
+import { ANSWER_HEADER, ANSWERS_START, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, JOB_HEADER, JOBS_START, MAIL, SENT, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
 
 /** A worker that has not said that it is ready after so long, in ms, will not. */
 const START_TIMEOUT = 15_000;
@@ -82,7 +82,7 @@ export class Link implements JobPlace {
   #hungryTold = 0;
   /** It has jobs to give away: it is told whenever that number changes, and not only with its next jobs. */
   #isCrowded = false;
-  #outJobs: unknown[] = [];
+  #outJobs: unknown[] = Array(JOBS_START).fill(0);
   /** Where the last run begins in `#outJobs`, and the number that would continue it. */
   #run = -1;
   #runNext = 0;
@@ -215,14 +215,17 @@ export class Link implements JobPlace {
       const count = this.#outCount;
       const transfer = this.#outTransfer;
       const definitions = this.#outDefinitions;
-      this.#outJobs = [];
+      this.#outJobs = Array(JOBS_START).fill(0);
       this.#outCount = 0;
       this.#run = -1;
       this.#outTransfer = this.#outDefinitions = undefined;
       this.deliveredAt = monotonicNow();
       this.#stopIdleTimer();
       if (this.control !== undefined) this.#moveTail(this.#delivered);
-      this.post({ k: "jobs", definitions, jobs, count, hungry: (this.#hungryTold = this.#hungry + 1) }, transfer);
+      jobs[0] = count;
+      jobs[1] = this.#hungryTold = this.#hungry + 1;
+      jobs[2] = definitions;
+      this.post(jobs, transfer);
     }
     if (this.#outAnswers.length > 0) {
       const answers = this.#outAnswers;
@@ -323,7 +326,7 @@ export class Link implements JobPlace {
   /** What is no message of ours ends the worker: nothing else that it says could be believed. */
   receive(message: ToParent | null | undefined): void {
     if (this.isDead) return;
-    if (message?.k === "crowded") {                        // not counted: nobody waits for it
+    if (!Array.isArray(message) && message?.k === "crowded") {                        // not counted: nobody waits for it
       if (this.control === undefined) this.#isCrowded = message.isCrowded;
       this.#pool.crowded();
       this.#pool.scheduleDispatch();
@@ -331,15 +334,16 @@ export class Link implements JobPlace {
     }
     noteReceived();
     this.#received++;
+    if (Array.isArray(message)) {
+      if (!this.#answered(message)) this.#garbage();
+      return;
+    }
     const { shared } = this.#pool;
     switch (message?.k) {
       case "ready":
         if (message.holdsLock === false) this.#lock = undefined;
         if (!this.isReady) this.#ready();
         return;
-      case "answers":
-        if (Array.isArray(message.answers) && this.#answered(message.answers, message.started)) return;
-        break;
       case "recalled":
         if (!Array.isArray(message.ids)) break;
         if (this.#recalls > 0) this.#recalls--;
@@ -367,6 +371,10 @@ export class Link implements JobPlace {
         else this.#pool.tell(message.thread, { k: "wake" });
         return;
     }
+    this.#garbage();
+  }
+
+  #garbage(): void {
     this.died(new Error("the worker sent something that is no message of this package"));
   }
 
@@ -380,10 +388,12 @@ export class Link implements JobPlace {
   }
 
   /** False when they make no sense. */
-  #answered(answers: unknown[], started: number): boolean {
+  #answered(answers: unknown[]): boolean {
+    const [started] = answers;
+    if (typeof started !== "number") return false;
     if (this.control === undefined) this.#dropStarted(started - this.#started);
     else this.refreshStarted();
-    for (let at = 0; at < answers.length; ) {
+    for (let at = ANSWERS_START; at < answers.length; ) {
       const status = answers[at] as Status;
       const micros = answers[at + 1] as number;
       const id = answers[at + 2] as number;

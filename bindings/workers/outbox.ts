@@ -2,24 +2,25 @@
 
 import { packError } from "./errors-wire.ts";
 import { notCloneable } from "./sendable.ts";
-import { ANSWER_HEADER, REJECTED, type Status, type ToParent } from "./wire.ts";
+import { ANSWER_HEADER, ANSWERS_START, REJECTED, type Status } from "./wire.ts";
 
-export type Post = (message: ToParent, transfer?: Transferable[]) => void;
+/** Takes answers as a message has them, see wire.ts. */
+export type PostAnswers = (answers: unknown[], transfer?: Transferable[]) => void;
 
 export class Outbox {
-  readonly #post: Post;
-  #answers: unknown[] = [];
+  readonly #post: PostAnswers;
+  #answers: unknown[] = [0];
   #run = -1;
   #runNext = 0;
   /** What to transfer, by the place of the value it belongs to. */
   #transfers: Map<number, Transferable[]> | undefined;
 
-  constructor(post: Post) {
+  constructor(post: PostAnswers) {
     this.#post = post;
   }
 
   get isEmpty(): boolean {
-    return this.#answers.length === 0;
+    return this.#answers.length === ANSWERS_START;
   }
 
   /** @param micros how long it held this worker */
@@ -39,11 +40,12 @@ export class Outbox {
   flush(started: number): void {
     const answers = this.#answers;
     const transfers = this.#transfers;
-    this.#answers = [];
+    this.#answers = [0];
     this.#run = -1;
     this.#transfers = undefined;
+    answers[0] = started;
     try {
-      this.#post({ k: "answers", answers, started }, transfers === undefined ? undefined : [...transfers.values()].flat());
+      this.#post(answers, transfers === undefined ? undefined : [...transfers.values()].flat());
     } catch {
       this.#flushOneByOne(answers, transfers, started);
     }
@@ -51,14 +53,14 @@ export class Outbox {
 
   /** One of the results cannot be cloned: it fails its own task only. */
   #flushOneByOne(answers: unknown[], transfers: Map<number, Transferable[]> | undefined, started: number): void {
-    for (let at = 0; at < answers.length; ) {
+    for (let at = ANSWERS_START; at < answers.length; ) {
       const [status, micros, id, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
       at += ANSWER_HEADER;
       for (let i = 0; i < count; i++, at++) {
         try {
-          this.#post({ k: "answers", answers: [status, micros, id + i, 1, answers[at]], started }, transfers?.get(at));
+          this.#post([started, status, micros, id + i, 1, answers[at]], transfers?.get(at));
         } catch (error) {
-          this.#post({ k: "answers", answers: [REJECTED, micros, id + i, 1, packError(notCloneable("the result", error))], started });
+          this.#post([started, REJECTED, micros, id + i, 1, packError(notCloneable("the result", error))]);
         }
       }
     }

@@ -15,14 +15,14 @@ import { settleTask } from "./job.ts";
 import type { Fn, Known } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
 import { LOOK_TIME, Lookout } from "./lookout.ts";
-import { Outbox, type Post } from "./outbox.ts";
+import { Outbox } from "./outbox.ts";
 import type { SendableFunction } from "./sendable.ts";
 import { Doze, Share, type ShareState } from "./share.ts";
-import { ANSWER_HEADER, FULFILLED, type Status } from "./wire.ts";
+import { ANSWER_HEADER, ANSWERS_START, FULFILLED, type Status, type ToParent } from "./wire.ts";
 
 /** The worker around it. */
 interface Side {
-  readonly post: Post;
+  post(message: ToParent, transfer?: Transferable[]): void;
   /** Tells the parent that more workers would have something to do. */
   crowded(): void;
   /** Starts a job of a record. False when the burst must end. */
@@ -245,7 +245,7 @@ export class SharedWork {
     }
     let outbox = this.#outboxes[owner];
     if (outbox === undefined) {
-      outbox = this.#outboxes[owner] = new Outbox((message, list) => this.#side.post({ k: "results", to: owner, answers: (message as { answers: unknown[] }).answers }, list));
+      outbox = this.#outboxes[owner] = new Outbox((answers, list) => this.#side.post({ k: "results", to: owner, answers: answers.slice(ANSWERS_START) }, list));
     }
     outbox.add(record, status, value, 0, transfer);
   }

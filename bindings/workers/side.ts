@@ -169,11 +169,15 @@ export class WorkerSide implements RuntimeThreads {
 
   #receive(message: ToWorker): void {
     this.#received++;
+    if (Array.isArray(message)) {
+      this.#hungry = message[1] as number;
+      this.#incoming.add(message);
+    } else this.#heard(message);
+    this.#pump();
+  }
+
+  #heard(message: Exclude<ToWorker, unknown[]>): void {
     switch (message.k) {
-      case "jobs":
-        this.#hungry = message.hungry;
-        this.#incoming.add(message.definitions, message.jobs, message.count);
-        break;
       case "abort":
         if (message.generation !== 0) this.#shared?.abort(message.id, message.generation, message.reason);
         else this.#abort(message.id, message.reason);
@@ -198,7 +202,6 @@ export class WorkerSide implements RuntimeThreads {
         this.#offersAnswered(message.answers);
         break;
     }
-    this.#pump();
   }
 
   /** With CLAIM the parent has taken them already, and delivers no more until this is answered. */
@@ -524,12 +527,26 @@ export class WorkerSide implements RuntimeThreads {
       this.#answeredAt = monotonicNow();
       this.#notifyParent();
     }
-    if (this.#outbox.isEmpty && this.#started === this.#startedTold) return;
+    if (!this.#outbox.isEmpty) this.#flushOutbox();
+    else if (this.#started !== this.#startedTold && !this.#tellsStarted) {
+      this.#tellsStarted = true;
+      macrotask(this.#tellStarted);
+    }
+  }
+
+  #flushOutbox(): void {
     this.#answeredAt = monotonicNow();
     this.#startedTold = this.#started;
     this.#outbox.flush(this.#started);
     this.#notifyParent();
   }
+
+  #tellsStarted = false;
+  /** What has started and not ended is told a turn later: most async functions have ended by then. */
+  readonly #tellStarted = (): void => {
+    this.#tellsStarted = false;
+    if (this.#started !== this.#startedTold) this.#flushOutbox();
+  };
 
   // ---- spawned in here
 
@@ -658,6 +675,7 @@ export class WorkerSide implements RuntimeThreads {
     this.#offeredAt = 0;
     if (this.#hungryNow() > 0) this.#offer(this.#nested.length);
     this.#flush();
+    this.#tellStarted();
     return fn();
   }
 

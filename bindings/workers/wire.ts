@@ -1,10 +1,14 @@
 // What travels between a parent and its worker: the one place where messages are declared.
 //
 // Everything goes through a private MessagePort, in batches: what is queued in one turn is one message, and
-// so are the answers. A batch is one flat array, because a clone pays for each object in it.
+// so are the answers. These two are flat arrays, because a clone pays for each object and each name in it; all others are objects.
 //
-//   jobs     [id, definition, count, ...args]*     count < 0: -count - 1 arguments, some of which are shared primitives
-//   answers  [id, status, value, micros]*          status as in `Status`; micros: what it held the worker for
+//   jobs     [count, hungry, definitions, run*]    hungry: see there; definitions: of functions that are new to the worker, or undefined
+//     run    [definition, arity, id, count, ...args of each]     arity < 0: -arity - 1 arguments, some of which are shared primitives
+//   answers  [started, run*]                       started: jobs so far
+//     run    [status, micros, id, count, ...values]     status as in `Status`; micros: what it held the worker for
+//
+// The jobs of a run have successive numbers from id on.
 //
 // With shared memory small jobs take another way altogether (shared-jobs.ts); what follows is for those that do not fit there.
 // Each link has control words. CLAIM makes unstarted jobs take-back-able:
@@ -24,6 +28,10 @@ export const DEAD = 1;
 export const MAIL = 2;
 export const SENT = 3;
 export const CONTROL_WORDS = 16;
+
+/** Where the runs begin. */
+export const JOBS_START = 3;
+export const ANSWERS_START = 1;
 
 /** Numbers before the values of a run of jobs, and of answers. */
 export const JOB_HEADER = 4;
@@ -93,7 +101,7 @@ export type WorkerOrigin = { readonly kind: "url"; readonly url: string } | { re
 
 /** Parent to worker. */
 export type ToWorker =
-  | { readonly k: "jobs"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[]; readonly count: number; /** See "hungry". */ readonly hungry: number }
+  | /** Jobs. */ unknown[]
   /** `generation` is 0 for a job that was delivered, else that of the record `id`. */
   | { readonly k: "abort"; readonly id: number; readonly generation: number; readonly reason: PackedError }
   | { readonly k: "recall"; readonly count: number }
@@ -103,12 +111,13 @@ export type ToWorker =
   /** Outcomes of jobs in records that do not fit into them. */
   | { readonly k: "results"; readonly answers: unknown[] }
   | { readonly k: "wake" }
+  /** Of jobs it has offered. */
   | { readonly k: "answers"; readonly answers: unknown[] };
 
 /** Worker to parent. */
 export type ToParent =
   | { readonly k: "ready"; /** Whether it has got the Web Lock that tells of its end. */ readonly holdsLock: boolean }
-  | { readonly k: "answers"; readonly answers: unknown[]; readonly started: number }
+  | /** Answers. */ unknown[]
   | { readonly k: "recalled"; readonly ids: number[] }
   | { readonly k: "offer"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[] }
   | { readonly k: "abort"; readonly id: number; readonly generation: number; readonly reason: PackedError }
