@@ -71,6 +71,40 @@ describe.each(transports)("jobs one at a time (%s)", (transport) => {
   });
 });
 
+describe.each(transports)("both ends look for the next message before they sleep (%s)", (transport) => {
+  test("and their event loops go on meanwhile", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const count = send((_of: object) => {
+      const counter = globalThis as { ticks?: number };
+      if (counter.ticks === undefined) {
+        counter.ticks = 0;
+        setInterval(() => counter.ticks!++, 5);
+      }
+      return counter.ticks;
+    });
+    let here = 0;
+    const interval = setInterval(() => here++, 5);
+    const start = performance.now();
+    while ((here < 5 || (await runtime.spawn(count, {})) < 5) && performance.now() - start < 15_000) await runtime.spawn(count, {});
+    clearInterval(interval);
+    expect(here).toBeGreaterThan(4);
+    expect(await runtime.spawn(count, {})).toBeGreaterThan(4);
+  });
+
+  test("and not for long", async () => {
+    const runtime = multi({ workerThreads: 2, transport });
+    const cpu = send((_of: object) => (process as unknown as { cpuUsage(): { user: number } }).cpuUsage().user);
+    let least = Infinity;
+    for (let rounds = 0; rounds < 10 && least > 30_000; rounds++) {       // nothing else of this process may take time, either
+      for (let i = 0; i < 50; i++) await runtime.spawn(cpu, {});
+      const before = await runtime.spawn(cpu, {});
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      least = Math.min(least, (await runtime.spawn(cpu, {})) - before);
+    }
+    expect(least).toBeLessThan(30_000);
+  });
+});
+
 describe("who is idle (messages)", () => {
   const hungry = (seen: { k?: string }[]): number => seen.filter(({ k }) => k === "hungry").length;
 

@@ -13,6 +13,7 @@ import { type HostTimer, monotonicNow, receive, receiveNow, startTimer, stopTime
 import type { PackedError } from "./errors-wire.ts";
 import { buryMember, familyTable, newMember, warnMember } from "./family.ts";
 import { getParentWord, noteReceived } from "./parking.ts";
+import type { MessageLookout } from "./lookout.ts";
 import type { SharedJobs } from "./shared-jobs.ts";
 import { byDefinition, type SendableFunction } from "./sendable.ts";
 import { startWorker, type StartOptions, type WorkerThread } from "./start.ts";
@@ -25,6 +26,7 @@ const START_TIMEOUT = 15_000;
 export interface LinkOwner {
   readonly options: LinkOptions;
   readonly outstanding: number;
+  readonly lookout: MessageLookout;
   scheduleDispatch(): void;
   worked(): void;
   requeue(jobs: Job[]): void;
@@ -39,6 +41,7 @@ export interface LinkOwner {
 }
 
 export interface LinkOptions extends StartOptions {
+  readonly size: number;
   readonly name: (index: number) => string;
   readonly isShared: boolean;
   readonly isSerial: boolean;
@@ -226,6 +229,7 @@ export class Link implements JobPlace {
       jobs[1] = this.#hungryTold = this.#hungry + 1;
       jobs[2] = definitions;
       this.post(jobs, transfer);
+      if (this.#pool.outstanding <= this.#pool.options.size) this.#pool.lookout.begin();
     }
     if (this.#outAnswers.length > 0) {
       const answers = this.#outAnswers;
@@ -326,6 +330,7 @@ export class Link implements JobPlace {
   /** What is no message of ours ends the worker: nothing else that it says could be believed. */
   receive(message: ToParent | null | undefined): void {
     if (this.isDead) return;
+    this.#pool.lookout.found();
     if (!Array.isArray(message) && message?.k === "crowded") {                        // not counted: nobody waits for it
       if (this.control === undefined) this.#isCrowded = message.isCrowded;
       this.#pool.crowded();

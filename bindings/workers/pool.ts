@@ -18,6 +18,7 @@ import type { Task } from "../task/task.ts";
 import { type PackedError, packError } from "./errors-wire.ts";
 import { Job, type JobOwner, PlacedJob } from "./job.ts";
 import { Link, type LinkOptions, type LinkOwner } from "./link.ts";
+import { MessageLookout } from "./lookout.ts";
 import { type Pumped, setActive } from "./parking.ts";
 import type { WorkerMetrics } from "./seam.ts";
 import { arityOf, type SendableFunction, type TakenArgs, takeArgs, tellWhenOver } from "./sendable.ts";
@@ -40,7 +41,6 @@ const UNKNOWN_WINDOW = 32;
 const MAX_START_FAILURES = 3;
 
 export interface PoolOptions extends LinkOptions {
-  readonly size: number;
   /** How long an idle worker lives, in ms. */
   readonly keepAliveMs: number;
 }
@@ -59,6 +59,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   #endings: Promise<void>[] = [];
   #onIdle: (() => void)[] = [];
   readonly #offers = new Map<Link, Map<number, Job>>();
+  readonly lookout: MessageLookout = new MessageLookout();
 
   /** Where small jobs go, when threads share memory and jobs. */
   readonly shared: SharedJobs | undefined;

@@ -22,6 +22,7 @@ import { compile, explainFreeVariable, scopeLoading } from "./compile.ts";
 import { packError, type PackedError, unpackError } from "./errors-wire.ts";
 import { Incoming } from "./incoming.ts";
 import { settleTask } from "./job.ts";
+import { MessageLookout } from "./lookout.ts";
 import { Outbox } from "./outbox.ts";
 import { notifyParent } from "./parking.ts";
 import { installedThreads, type RuntimeThreads } from "./seam.ts";
@@ -169,6 +170,7 @@ export class WorkerSide implements RuntimeThreads {
 
   #receive(message: ToWorker): void {
     this.#received++;
+    this.#lookout.found();
     if (Array.isArray(message)) {
       this.#hungry = message[1] as number;
       this.#incoming.add(message);
@@ -293,7 +295,11 @@ export class WorkerSide implements RuntimeThreads {
    */
   #rest(mayBlock: boolean): boolean {
     const shared = this.#shared;
-    if (shared === undefined) return false;
+    if (shared === undefined) {
+      if (this.#hasStarted) this.#lookout.begin();
+      this.#hasStarted = false;
+      return false;
+    }
     const hasTasks = this.#scheduler.hostPending > 0 || this.#scheduler.nextTick !== Infinity;
     const lingers = !hasTasks && !shared.waitsForDefinitions && this.#now - this.#lastWork < LINGER;
     const rested = shared.sleep(hasTasks, lingers, mayBlock && lingers ? NAP : 0, this.#hasStarted, this.#hasNoMail);
@@ -305,6 +311,7 @@ export class WorkerSide implements RuntimeThreads {
   /** All messages that were sent have been received: in the turns of the event loop alone. */
   readonly #hasNoMail = (): boolean => Atomics.load(this.#control!, MAIL) === this.#received;
   #received = 0;
+  readonly #lookout = new MessageLookout();
   #hasWork = false;
   /** Since the last rest. */
   #hasStarted = false;
