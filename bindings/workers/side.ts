@@ -49,6 +49,18 @@ const QUICK_MICROS = 10;
 const TIMED_TOGETHER = 8;
 
 
+function unreadable(): never {
+  throw new TokiwaError("TOKIWA_NOT_CLONEABLE", "a message could not be read in the worker: something in it cannot be cloned there");
+}
+
+function readFrom(port: MessagePort): { message: unknown } | undefined {
+  try {
+    return receiveNow!(port);
+  } catch {
+    unreadable();
+  }
+}
+
 type Outcome = TaskResult<unknown>;
 const NOBODY: Waker = { wake() {} };
 
@@ -135,9 +147,7 @@ export class WorkerSide implements RuntimeThreads {
     });
     for (const definition of start.definitions ?? []) this.#knownOf(definition);
     this.#outbox = new Outbox((message, transfer) => this.#post(message, transfer));
-    receive<ToWorker>(start.port, (message) => this.#receive(message), () => {
-      throw new TokiwaError("TOKIWA_NOT_CLONEABLE", "a message could not be read in the worker: something in it cannot be cloned there");
-    });
+    receive<ToWorker>(start.port, (message) => this.#receive(message), unreadable);
     builtinModule<{ on(event: string, fn: () => void): void }>("node:process")?.on("exit", () => {
       this.#flush();
       if (this.#control !== undefined) Atomics.store(this.#control, DEAD, 1);
@@ -169,13 +179,25 @@ export class WorkerSide implements RuntimeThreads {
   // ---- from the parent
 
   #receive(message: ToWorker): void {
+    this.#take(message);
+    this.#pump();
+  }
+
+  /** Receives what has been sent without a turn of the event loop, where the host can. @returns whether there was something */
+  #receiveMail(): boolean {
+    if (receiveNow === undefined || this.#hasNoMail()) return false;
+    const before = this.#received;
+    for (let got = readFrom(this.#port); got !== undefined; got = readFrom(this.#port)) this.#take(got.message as ToWorker);
+    return this.#received > before;
+  }
+
+  #take(message: ToWorker): void {
     this.#received++;
     this.#lookout.found();
     if (Array.isArray(message)) {
       this.#hungry = message[1] as number;
       this.#incoming.add(message);
     } else this.#heard(message);
-    this.#pump();
   }
 
   #heard(message: Exclude<ToWorker, unknown[]>): void {
@@ -300,6 +322,7 @@ export class WorkerSide implements RuntimeThreads {
       this.#hasStarted = false;
       return false;
     }
+    if (mayBlock && this.#receiveMail()) return true;
     const hasTasks = this.#scheduler.hostPending > 0 || this.#scheduler.nextTick !== Infinity;
     const lingers = !hasTasks && !shared.waitsForDefinitions && this.#now - this.#lastWork < LINGER;
     const rested = shared.sleep(hasTasks, lingers, mayBlock && lingers ? NAP : 0, this.#hasStarted, this.#hasNoMail);
