@@ -10,7 +10,7 @@ function blob(source) {
   return () => new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
 }
 
-const answering = (what) => blob(`addEventListener("message", async ({ data: { port, lock } }) => { await new Promise((held) => navigator.locks.request(lock, () => (held(), new Promise(() => {})))); port.postMessage({ k: "ready" }); port.onmessage = ({ data: message }) => { if (message.k === "jobs") { const id = message.jobs[0]; ${what} } }; });`);
+const answering = (what) => blob(`addEventListener("message", async ({ data: { port, lock } }) => { await new Promise((held) => navigator.locks.request(lock, () => (held(), new Promise(() => {})))); port.postMessage({ k: "ready" }); port.onmessage = ({ data: message }) => { if (Array.isArray(message)) { const id = message[5]; ${what} } }; });`);
 
 export default async (transport) => {
   const found = {};
@@ -35,7 +35,7 @@ export default async (transport) => {
     "a syntax error": blob("this is no program"),
     "throws at once": blob("throw new Error('at once')"),
     nonsense: answering("port.postMessage(null)"),
-    "unknown status": answering('port.postMessage({ k: "answers", answers: [77, 1, id, 1, 5], started: 1 })'),
+    "unknown status": answering("port.postMessage([1, 77, 1, id, 1, 5])"),
     "closes when it is ready": blob('addEventListener("message", ({ data: { port } }) => { port.postMessage({ k: "ready" }); self.close(); })'),
     refuses: () => { throw new Error("no worker today"); },
     "no worker": () => 42,
