@@ -8,11 +8,11 @@
 
 import { ASLEEP, ENDED, FREE, RUNNING_JOBS, SCRATCH_CAPACITY } from "../../assembly/pool-layout.ts";
 import type { JoinError } from "../errors.ts";
-import { canBeNotified, macrotask, monotonicNow, startTimer, unrefTimer } from "../host.ts";
+import { canBeNotified, macrotask, startTimer, unrefTimer } from "../host.ts";
 import type { JobPlace, PlacedJob } from "./job.ts";
 import { type PackedError, packError } from "./errors-wire.ts";
 import { readOne } from "./inline.ts";
-import { LOOK_TIME, Lookout } from "./lookout.ts";
+import { Lookout } from "./lookout.ts";
 import { noteReceived } from "./parking.ts";
 import type { SendableFunction } from "./sendable.ts";
 import { Doze, Share, type ShareState } from "./share.ts";
@@ -158,9 +158,8 @@ export class SharedJobs implements JobPlace {
     if (this.size === 0 || this.#looksSoon) return;
     if (this.#mayLook && this.size < this.state.threads) {
       this.#mayLook = false;
-      if (this.#lookout.shouldLook()) {
+      if (this.#lookout.begin()) {
         this.#looksSoon = true;
-        this.#looksUntil = monotonicNow() + LOOK_TIME;
         macrotask(this.#lookForAMoment);
         return;
       }
@@ -175,14 +174,14 @@ export class SharedJobs implements JobPlace {
 
   readonly #lookout = new Lookout();
   #mayLook = false;
-  #looksUntil = 0;
   readonly #lookForAMoment = (): void => {
+    const goesOn = this.#lookout.goesOn();
     const hasCome = this.collect();
-    if (!hasCome && monotonicNow() < this.#looksUntil) {
+    if (!hasCome && goesOn) {
       macrotask(this.#lookForAMoment);
       return;
     }
-    this.#lookout.looked(hasCome);
+    this.#lookout.end(hasCome);
     this.#looksSoon = false;
     if (hasCome) this.#pool.scheduleDispatch();
     this.listen();

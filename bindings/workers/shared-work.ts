@@ -14,7 +14,7 @@ import { readOne } from "./inline.ts";
 import { settleTask } from "./job.ts";
 import type { Fn, Known } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
-import { LOOK_TIME, Lookout } from "./lookout.ts";
+import { Lookout } from "./lookout.ts";
 import { Outbox } from "./outbox.ts";
 import type { SendableFunction } from "./sendable.ts";
 import { Doze, Share, type ShareState } from "./share.ts";
@@ -317,13 +317,13 @@ export class SharedWork {
 
   /** @returns whether it was woken while it looked */
   #looks(): boolean {
-    if (!this.#lookout.shouldLook()) return false;
-    const end = monotonicNow() + (this.#hasStolen ? THIEF : 1) * LOOK_TIME;
+    const factor = this.#hasStolen ? THIEF : 1;
     this.#hasStolen = false;
+    if (!this.#lookout.begin(factor)) return false;
     let isWoken = false;
     do isWoken = this.share.calls.look(LOOKS) === 1;
-    while (!isWoken && monotonicNow() < end);
-    this.#lookout.looked(isWoken);
+    while (this.#lookout.goesOn() && !isWoken);
+    this.#lookout.end(isWoken);
     return isWoken;
   }
 
