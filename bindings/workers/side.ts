@@ -3,8 +3,7 @@
 //   incoming  delivered jobs, oldest first. With CLAIM each is claimed before it starts
 //   shared    with shared memory: jobs in records, from this worker's queue, the injector or another worker's queue.
 //             Small sendables spawned in here go into this worker's queue
-//   nested    other sendables spawned in here, newest first: a tree of them is walked depth first, and needs
-//             no more memory than its depth. The oldest, which is the biggest, is offered when others are hungry
+//   offers    other sendables spawned in here, which others may get (offers.ts)
 //
 // `pump` starts one after the other and drives the runtime in between, for a slice at most: then the
 // event loop has a turn, so timers and promises in here never freeze. Answers go out in batches.
@@ -17,19 +16,19 @@ import { builtinModule, macrotask, microtask, monotonicNow, receive, receiveNow 
 import { burst, pollFirst } from "../scheduler/burst.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Scope } from "../task/scope.ts";
-import { callOf, type RemoteBody, Task, type TaskResult } from "../task/task.ts";
+import { callOf, Task, type TaskResult } from "../task/task.ts";
 import { compile, explainFreeVariable, scopeLoading } from "./compile.ts";
 import { packError, type PackedError, unpackError } from "./errors-wire.ts";
 import { Incoming } from "./incoming.ts";
-import { settleTask } from "./job.ts";
 import { MessageLookout } from "./lookout.ts";
+import { type Nested, Offers } from "./offers.ts";
 import { Outbox } from "./outbox.ts";
 import { notifyParent } from "./parking.ts";
 import { installedThreads, type RuntimeThreads } from "./seam.ts";
 import { type Fn, Known } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
 import { AWAKE, SharedWork, WOKEN } from "./shared-work.ts";
-import { arityOf, notCloneable, packShared, type SendableFunction, takeArgs, type TakenArgs, takeMoves, tellWhenOver, unpackShared } from "./sendable.ts";
+import { notCloneable, packShared, type SendableFunction, takeArgs, takeMoves, tellWhenOver, unpackShared } from "./sendable.ts";
 import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, MAIL, REJECTED, SENT, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
 
 /** A pump may hold the event loop so long, in ms. */
@@ -38,8 +37,6 @@ const SLICE = 4;
 const ANSWER_DELAY = 1;
 /** As that, where an answer is a word in shared memory. */
 const POST_DELAY = 0.1;
-/** Others are given the time to react before more is offered to them, in ms. */
-const OFFER_INTERVAL = 0.1;
 /** A worker that has worked lately, in ms, blocks while it waits for more, so long at a time: then its event loop has a turn. */
 const LINGER = 10;
 const NAP = 0.5;
@@ -47,7 +44,6 @@ const NAP = 0.5;
 const QUICK_MICROS = 10;
 /** ...and so many calls of it are timed together. */
 const TIMED_TOGETHER = 8;
-
 
 function unreadable(): never {
   throw new TokiwaError("TOKIWA_NOT_CLONEABLE", "a message could not be read in the worker: something in it cannot be cloned there");
@@ -88,13 +84,6 @@ class Running implements Waker {
   }
 }
 
-/** A sendable spawned in this worker: local until it is offered to the others. */
-interface Nested {
-  readonly task: Task<unknown>;
-  readonly sendable: SendableFunction;
-  readonly taken: TakenArgs;
-}
-
 export class WorkerSide implements RuntimeThreads {
   readonly #scheduler: CurrentThread;
   readonly #port: MessagePort;
@@ -105,21 +94,17 @@ export class WorkerSide implements RuntimeThreads {
   readonly #known = new Map<number, Known>();
   readonly #compiled = new Map<Definition, Fn | Promise<Fn>>();
   readonly #incoming = new Incoming();
+  readonly #offers: Offers;
   /** Delivered jobs that were aborted before they started. */
   readonly #aborted = new Map<number, PackedError>();
-  readonly #nested: Nested[] = [];
   readonly #jobs = new Map<number, Running>();
   readonly #shared: SharedWork | undefined;
   #lastWork = 0;
-  readonly #offered = new Map<number, Task<unknown>>();
-  readonly #told = new Set<number>();
   readonly #outbox: Outbox;
   #running = 0;
   #started = 0;
   #answeredAt = 0;
   #startedTold = 0;
-  #hungry = 0;
-  #offeredAt = 0;
   #isServing = false;
   #isPumping = false;
   #isScheduled = false;
@@ -145,6 +130,11 @@ export class WorkerSide implements RuntimeThreads {
       compileNested: (sendable) => this.#bodyOf(sendable),
       pump: () => this.#pump(),
     });
+    const share = this.#shared?.share;
+    this.#offers = new Offers((message, transfer) => {
+      this.#post(message, transfer);
+      this.#notifyParent();
+    }, share === undefined ? undefined : () => share.calls.sleepers());
     for (const definition of start.definitions ?? []) this.#knownOf(definition);
     this.#outbox = new Outbox((message, transfer) => this.#post(message, transfer));
     receive<ToWorker>(start.port, (message) => this.#receive(message), unreadable);
@@ -195,7 +185,7 @@ export class WorkerSide implements RuntimeThreads {
     this.#received++;
     this.#lookout.found();
     if (Array.isArray(message)) {
-      this.#hungry = message[1] as number;
+      this.#offers.setHungry(message[1] as number);
       this.#incoming.add(message);
     } else this.#heard(message);
   }
@@ -219,11 +209,11 @@ export class WorkerSide implements RuntimeThreads {
         this.#recall(message.count);
         break;
       case "hungry":
-        this.#hungry = message.count;
-        if (this.#nested.length === 0) this.#setCrowded(false);
+        this.#offers.tellHungry(message.count);
         break;
       case "answers":
-        this.#offersAnswered(message.answers);
+        this.#offers.answered(message.answers);
+        this.#scheduler.drive(Infinity, SLICE);
         break;
     }
   }
@@ -586,36 +576,19 @@ export class WorkerSide implements RuntimeThreads {
       return;
     }
     const taken = takeArgs(args);
-    const nested: Nested = { task, sendable, taken };
     tellWhenOver(task, taken);
     this.#scheduler.admit(task);
     if (!this.#sharesJobs) {
-      this.#startHere(nested);
+      this.#startHere({ task, sendable, taken });
       return;
     }
-    if (this.#nested.push(nested) > 1) this.#setCrowded(true);
-    if (this.#hungryNow() > 0) this.#offer(this.#hungryNow());
+    this.#offers.push({ task, sendable, taken });
     this.#schedulePump();
-  }
-
-  /** By messages: tells the parent whether to say who is hungry. Most workers never spawn anything, and are left alone. */
-  #setCrowded(isCrowded: boolean): void {
-    if (this.#isCrowded === isCrowded || this.#shared !== undefined) return;
-    this.#isCrowded = isCrowded;
-    this.#post({ k: "crowded", isCrowded });
-  }
-
-  #isCrowded = false;
-
-  #hungryNow(): number {
-    return this.#shared === undefined ? this.#hungry : this.#shared.share.calls.sleepers();
   }
 
   /** Undefined when there is none; false when the burst must end, so that it is driven. */
   #startNested(_lent: Scope): boolean | undefined {
-    const hungry = this.#nested.length > 0 ? this.#hungryNow() : 0;
-    if (hungry > 0) this.#offer(hungry);
-    const nested = this.#nested.pop();
+    const nested = this.#offers.pop();
     if (nested === undefined) return undefined;
     this.#timeCallsOf(undefined);
     if (nested.task.isFinished) return true;
@@ -647,45 +620,6 @@ export class WorkerSide implements RuntimeThreads {
     return fn;
   }
 
-  /** Gives the oldest to others: as many as have nothing to do, and never the last one. */
-  #offer(hungry: number): void {
-    const now = monotonicNow();
-    if (this.#nested.length < 2 || now - this.#offeredAt < OFFER_INTERVAL) return;
-    this.#offeredAt = now;
-    const given = this.#nested.splice(0, Math.min(hungry, this.#nested.length >> 1)).filter(({ task }) => !task.isFinished && !task.isAborting);       // an abort ends it at once, here
-    if (given.length === 0) return;
-    const jobs: unknown[] = [];
-    let definitions: Definition[] | undefined;
-    const transfer: Transferable[] = [];
-    for (const { task, sendable, taken } of given) {
-      const { name } = task;
-      const { definition } = name === undefined ? sendable : sendable.named;
-      if (!this.#told.has(definition.id)) {
-        this.#told.add(definition.id);
-        (definitions ??= []).push(definition);
-      }
-      this.#offered.set(task.id, task);
-      task.ofRemote(new Offered(task.id, (message) => this.#post(message), () => this.#offered.delete(task.id)));
-      const arity = arityOf(taken);
-      jobs.push(task.id, definition.id, name === undefined ? arity : arity < 0 ? arity - 1 : arity + 1, ...taken.args);
-      if (name !== undefined) jobs.push(name);
-      if (taken.transfer !== undefined) transfer.push(...taken.transfer);
-    }
-    this.#post({ k: "offer", definitions, jobs }, transfer);
-    this.#notifyParent();
-  }
-
-  #offersAnswered(answers: unknown[]): void {
-    for (let i = 0; i < answers.length; i += 3) {
-      const id = answers[i] as number;
-      const task = this.#offered.get(id);
-      if (task === undefined) continue;
-      this.#offered.delete(id);
-      settleTask(task, answers[i + 1] as Status, answers[i + 2]);
-    }
-    this.#scheduler.drive(Infinity, SLICE);
-  }
-
   // ---- threads of the runtime in here
 
   #threads(): RuntimeThreads {
@@ -699,11 +633,10 @@ export class WorkerSide implements RuntimeThreads {
     this.#threads().spawnBlocking(task, fn, args);
   }
 
-  /** Whoever has nothing to do gets what waits here: this thread will not look for a while. */
+  /** Others get what waits here. */
   blockInPlace<T>(fn: () => T): T {
     if (!this.#sharesJobs) return this.#threads().blockInPlace(fn);
-    this.#offeredAt = 0;
-    if (this.#hungryNow() > 0) this.#offer(this.#nested.length);
+    this.#offers.offerAll();
     this.#flush();
     this.#tellStarted();
     return fn();
@@ -715,27 +648,5 @@ export class WorkerSide implements RuntimeThreads {
 
   close(): Promise<void> {
     return this.#local?.close() ?? Promise.resolve();
-  }
-}
-
-/** The handle's end of a job that was offered to the other workers. */
-class Offered implements RemoteBody {
-  readonly #id: number;
-  readonly #post: (message: ToParent) => void;
-  readonly abandon: () => void;
-
-  constructor(id: number, post: (message: ToParent) => void, abandon: () => void) {
-    this.#id = id;
-    this.#post = post;
-    this.abandon = abandon;
-  }
-
-  abort(reason: Error): boolean {
-    this.#post({ k: "abort", id: this.#id, generation: 0, reason: packError(reason) });
-    return false;
-  }
-
-  describe(): string {
-    return "another worker";
   }
 }

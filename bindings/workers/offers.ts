@@ -1,0 +1,143 @@
+// Sendables spawned in this worker that lie in no record: newest first, so a tree of them is walked depth first and needs no more memory
+// than its depth. The oldest, which is the biggest, is offered to others that have nothing to do.
+
+import { monotonicNow } from "../host.ts";
+import type { RemoteBody, Task } from "../task/task.ts";
+import { packError } from "./errors-wire.ts";
+import { settleTask } from "./job.ts";
+import { arityOf, type SendableFunction, type TakenArgs } from "./sendable.ts";
+import type { Definition, Status, ToParent } from "./wire.ts";
+
+/** Others are given the time to react before more is offered to them, in ms. */
+const OFFER_INTERVAL = 0.1;
+
+type Post = (message: ToParent, transfer?: Transferable[]) => void;
+
+/** One that this worker has spawned and not started. */
+export interface Nested {
+  readonly task: Task<unknown>;
+  readonly sendable: SendableFunction;
+  readonly taken: TakenArgs;
+}
+
+export class Offers {
+  readonly #post: Post;
+  readonly #sleepers: (() => number) | undefined;
+  readonly #waiting: Nested[] = [];
+  readonly #offered = new Map<number, Task<unknown>>();
+  /** Definitions the parent knows. */
+  readonly #told = new Set<number>();
+  #hungry = 0;
+  #isCrowded = false;
+  #offeredAt = 0;
+
+  /** @param sleepers with shared memory: how many workers have nothing to do */
+  constructor(post: Post, sleepers: (() => number) | undefined) {
+    this.#post = post;
+    this.#sleepers = sleepers;
+  }
+
+  /** By messages: the parent says how many workers have nothing to do, with jobs or on its own. */
+  setHungry(count: number): void {
+    this.#hungry = count;
+  }
+
+  /** As that, when it was told that this worker is crowded. */
+  tellHungry(count: number): void {
+    this.#hungry = count;
+    if (this.#waiting.length === 0) this.#setCrowded(false);
+  }
+
+  #hungryNow(): number {
+    return this.#sleepers === undefined ? this.#hungry : this.#sleepers();
+  }
+
+  /** Tells the parent whether to say who is hungry. Most workers never spawn anything, and are left alone. */
+  #setCrowded(isCrowded: boolean): void {
+    if (this.#isCrowded === isCrowded || this.#sleepers !== undefined) return;
+    this.#isCrowded = isCrowded;
+    this.#post({ k: "crowded", isCrowded });
+  }
+
+  push(nested: Nested): void {
+    if (this.#waiting.push(nested) > 1) this.#setCrowded(true);
+    this.#offerTo(this.#hungryNow());
+  }
+
+  /** The newest, to be started here. */
+  pop(): Nested | undefined {
+    if (this.#waiting.length === 0) return undefined;
+    this.#offerTo(this.#hungryNow());
+    return this.#waiting.pop();
+  }
+
+  /** This thread will not look for a while: whoever has nothing to do gets as much as can be given. */
+  offerAll(): void {
+    this.#offeredAt = 0;
+    if (this.#hungryNow() > 0) this.#offerTo(this.#waiting.length);
+  }
+
+  /** Gives the oldest to others: as many as have nothing to do, and never the last one. */
+  #offerTo(hungry: number): void {
+    if (hungry === 0 || this.#waiting.length < 2) return;
+    const now = monotonicNow();
+    if (now - this.#offeredAt < OFFER_INTERVAL) return;
+    this.#offeredAt = now;
+    const given = this.#waiting.splice(0, Math.min(hungry, this.#waiting.length >> 1)).filter(({ task }) => !task.isFinished && !task.isAborting);      // an abort ends it at once, here
+    if (given.length > 0) this.#send(given);
+  }
+
+  #send(given: Nested[]): void {
+    const jobs: unknown[] = [];
+    let definitions: Definition[] | undefined;
+    const transfer: Transferable[] = [];
+    for (const { task, sendable, taken } of given) {
+      const { name } = task;
+      const { definition } = name === undefined ? sendable : sendable.named;
+      if (!this.#told.has(definition.id)) {
+        this.#told.add(definition.id);
+        (definitions ??= []).push(definition);
+      }
+      this.#offered.set(task.id, task);
+      task.ofRemote(new Offered(task.id, this.#post, () => this.#offered.delete(task.id)));
+      const arity = arityOf(taken);
+      jobs.push(task.id, definition.id, name === undefined ? arity : arity < 0 ? arity - 1 : arity + 1, ...taken.args);
+      if (name !== undefined) jobs.push(name);
+      if (taken.transfer !== undefined) transfer.push(...taken.transfer);
+    }
+    this.#post({ k: "offer", definitions, jobs }, transfer);
+  }
+
+  /** What has become of those that were offered. */
+  answered(answers: unknown[]): void {
+    for (let i = 0; i < answers.length; i += 3) {
+      const id = answers[i] as number;
+      const task = this.#offered.get(id);
+      if (task === undefined) continue;
+      this.#offered.delete(id);
+      settleTask(task, answers[i + 1] as Status, answers[i + 2]);
+    }
+  }
+}
+
+/** The handle's end of a job that was offered to the other workers. */
+class Offered implements RemoteBody {
+  readonly #id: number;
+  readonly #post: Post;
+  readonly abandon: () => void;
+
+  constructor(id: number, post: Post, abandon: () => void) {
+    this.#id = id;
+    this.#post = post;
+    this.abandon = abandon;
+  }
+
+  abort(reason: Error): boolean {
+    this.#post({ k: "abort", id: this.#id, generation: 0, reason: packError(reason) });
+    return false;
+  }
+
+  describe(): string {
+    return "another worker";
+  }
+}
