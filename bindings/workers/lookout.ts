@@ -3,8 +3,9 @@
 // To sleep and be woken costs both sides a system call and a turn of the kernel's scheduler, and an idle core needs longest of all: jobs one
 // at a time take a third with it, where both threads have a core of their own. Where they share one, the thread that looks
 // only keeps the other from what it is waiting for. So after a look in vain the next 1, 3, 7 ... sleeps go without one, until one
-// look has found something, and was not held meanwhile. To halve the number then, instead of forgetting it, was no better. Nor was 7,
-// 63 ...: it costs less where looks never find anything, and loses more where they do.
+// look has found something. Tried: to halve the number then, instead of forgetting it; 7, 63 ..., which costs less where looks never find
+// anything, and loses more where they do; to count a look that was held for 20 us or more as one in vain, which took 0.65 to 0.9 of the time
+// on one core, and on two, after a pause, up to twice as long.
 
 import { followsPoll, macrotask, monotonicNow } from "../host.ts";
 
@@ -15,24 +16,10 @@ import { followsPoll, macrotask, monotonicNow } from "../host.ts";
 const LOOK_TIME = 0.15;
 const MAX_SKIPS = 255;
 
-/**
- * A thread that gets no further between two looks for so long, in ms, was held by the kernel, for a thread that needs its core. One job at a
- * time on one core: 0.65 to 0.9 of the time. Of looks for messages nothing is gained so: the turns of the event loop between them vary as much.
- */
-const HELD_TIME = 0.02;
-
 export class Lookout {
   #skips = 0;
   #skipped = 0;
   #until = 0;
-  #lookedAt = 0;
-  #wasHeld = false;
-  readonly #heldTime: number;
-
-  /** @param heldTime see HELD_TIME */
-  constructor(heldTime = HELD_TIME) {
-    this.#heldTime = heldTime;
-  }
 
   /**
    * Asked once before each sleep: whether to look now.
@@ -44,23 +31,18 @@ export class Lookout {
       this.#skips--;
       return false;
     }
-    this.#lookedAt = monotonicNow();
-    this.#until = this.#lookedAt + factor * LOOK_TIME;
-    this.#wasHeld = false;
+    this.#until = monotonicNow() + factor * LOOK_TIME;
     return true;
   }
 
-  /** After each look: whether there is time for one more. */
+  /** Whether there is time for one more look. */
   goesOn(): boolean {
-    const now = monotonicNow();
-    if (now - this.#lookedAt > this.#heldTime) this.#wasHeld = true;
-    this.#lookedAt = now;
-    return now < this.#until && !this.#wasHeld;
+    return monotonicNow() < this.#until;
   }
 
   /** What it came to. */
   end(hasFound: boolean): void {
-    this.#skips = this.#skipped = hasFound && !this.#wasHeld ? 0 : Math.min(2 * this.#skipped + 1, MAX_SKIPS);
+    this.#skips = this.#skipped = hasFound ? 0 : Math.min(2 * this.#skipped + 1, MAX_SKIPS);
   }
 }
 
@@ -69,7 +51,7 @@ export class Lookout {
  * nothing: there a job by messages takes a third of the time when both ends look, and less CPU time too.
  */
 export class MessageLookout {
-  readonly #lookout = new Lookout(Infinity);
+  readonly #lookout = new Lookout();
   #isLooking = false;
   #isScheduled = false;
 

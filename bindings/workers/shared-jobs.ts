@@ -175,9 +175,8 @@ export class SharedJobs implements JobPlace {
   readonly #lookout = new Lookout();
   #mayLook = false;
   readonly #lookForAMoment = (): void => {
-    const goesOn = this.#lookout.goesOn();
     const hasCome = this.collect();
-    if (!hasCome && goesOn) {
+    if (!hasCome && this.#lookout.goesOn()) {
       macrotask(this.#lookForAMoment);
       return;
     }

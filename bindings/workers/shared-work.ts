@@ -322,7 +322,7 @@ export class SharedWork {
     if (!this.#lookout.begin(factor)) return false;
     let isWoken = false;
     do isWoken = this.share.calls.look(LOOKS) === 1;
-    while (this.#lookout.goesOn() && !isWoken);
+    while (!isWoken && this.#lookout.goesOn());
     this.#lookout.end(isWoken);
     return isWoken;
   }
