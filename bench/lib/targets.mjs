@@ -94,7 +94,7 @@ function channelsAndLocks(get, { toTokio, between, least }) {
 /** Threads, two workers. Ratios of wall time; "against" is how many times as fast. */
 function threads(get, ratio, { between, least }) {
   const faster = (name, side, peer) => ratio(name, peer) / ratio(name, side);
-  const cold = (side) => ratio("pool_cold_first_result", side) / Math.min(...["piscina", "tinypool", "workerpool", "poolifier", "comlink"].map((peer) => ratio("pool_cold_first_result", peer)));
+  const cold = (side) => ratio("pool_cold_first_result", side) / Math.min(...["piscina", "tinypool", "workerpool", "poolifier", "comlink"].map((peer) => ratio("pool_cold_first_result", peer)).filter((value) => value > 0));
   const perSecond = (side) => 1e9 / get.wall("channel_numbers", side);
   const rows = [];
   for (const [side, raw, pools] of [["tokiwa shared", 5, 25], ["tokiwa messages", 2.5, 10]]) {
