@@ -236,6 +236,34 @@ describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
     trace.port1.close();
   });
 
+  test("abort with detach settles at once what waits for a foreign promise, small and large, and keeps no program alive", async () => {
+    const out = await program(`
+      import { Runtime } from "tokiwa";
+      import { move, send } from "tokiwa/threads";
+      const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 2, transport: "${transport}" });
+      const { port1, port2 } = new MessageChannel();
+      const large = runtime.spawn(send(async (port) => { port.postMessage("runs"); await new Promise(() => {}); }), move(port2));
+      await new Promise((resolve) => (port1.onmessage = resolve));
+      port1.close();
+      const forever = send(async () => { await new Promise(() => {}); });
+      const nested = runtime.spawn(send(async () => {
+        const inner = tokiwa.spawn(tokiwa.send(async () => { await new Promise(() => {}); }));
+        await tokiwa.sleep(20);
+        inner.abort("enough", { detach: true });
+        return (await inner.result()).status;
+      }));
+      const small = runtime.spawn(forever);
+      console.log(await nested);
+      for (const handle of [large, small]) {
+        handle.abort("enough");
+        handle.abort(undefined, { detach: true });
+        const { status, reason } = await handle.result();
+        console.log(status, reason.code, reason.cause);
+      }
+      console.log(await runtime.spawn(send((n) => n), 1));`);
+    expect(out.split("\n")).toEqual(["cancelled", ...Array(2).fill("cancelled TOKIWA_CANCELLED enough"), "1"]);
+  });
+
   test("a worker that exits or throws outside a task rejects what it had started, and is replaced", async () => {
     const runtime = multi({ workerThreads: 1, transport });
     for (const kill of [

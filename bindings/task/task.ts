@@ -308,7 +308,10 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
       if (!this.rare().detach) return UNIT_PENDING;
       this.scheduler.hostPending--;
     } else if (kind === REMOTE) {
-      if (!(body as RemoteBody).abort(error)) return UNIT_PENDING;
+      if (!(body as RemoteBody).abort(error)) {
+        if (!this.rare().detach) return UNIT_PENDING;
+        (body as RemoteBody).abandon();
+      }
     } else if (kind === FUTURE) {
       try {
         (body as Future<unknown>)[Symbol.dispose]?.();
