@@ -173,6 +173,22 @@ export function receive<M>(port: MessagePort, take: (message: M) => void, onUnre
 export const receiveNow: ((port: MessagePort) => { message: unknown } | undefined) | undefined =
   builtinModule<{ receiveMessageOnPort(port: MessagePort): { message: unknown } | undefined }>("node:worker_threads")?.receiveMessageOnPort;
 
+/** As receive(), for what is there, without a turn of the event loop. Nothing where the host cannot. */
+export function receiveAll<M>(port: MessagePort, take: (message: M) => void, onUnreadable?: () => never): void {
+  if (receiveNow === undefined) return;
+  for (;;) {
+    let got: { message: unknown } | undefined;
+    try {
+      got = receiveNow(port);
+    } catch (error) {
+      if (onUnreadable === undefined) throw error;
+      onUnreadable();
+    }
+    if (got === undefined) return;
+    take(got.message as M);
+  }
+}
+
 /** Whether a macrotask runs as soon as the callbacks of one poll of sockets are through (Node, Bun, Deno). */
 export const followsPoll: boolean = globals.setImmediate !== undefined;
 

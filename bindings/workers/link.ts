@@ -9,7 +9,7 @@
 
 import type { Job, JobPlace, PlacedJob } from "./job.ts";
 import { JobTable } from "./job-table.ts";
-import { type HostTimer, monotonicNow, receive, receiveNow, startTimer, stopTimer, unrefTimer } from "../host.ts";
+import { type HostTimer, monotonicNow, receive, receiveAll, receiveNow, startTimer, stopTimer, unrefTimer } from "../host.ts";
 import type { PackedError } from "./errors-wire.ts";
 import { buryMember, familyTable, newMember, warnMember } from "./family.ts";
 import { getParentWord, noteReceived } from "./parking.ts";
@@ -458,8 +458,7 @@ export class Link implements JobPlace {
   }
 
   #receiveAll(): void {
-    if (receiveNow === undefined || this.isDead) return;
-    for (let got = receiveNow(this.#thread.port); got !== undefined; got = receiveNow(this.#thread.port)) this.receive(got.message as ToParent);
+    if (!this.isDead) receiveAll<ToParent>(this.#thread.port, (message) => this.receive(message));
   }
 
   // ---- the end

@@ -12,7 +12,7 @@
 
 import { TokiwaError } from "../errors.ts";
 import { PENDING, type Waker } from "../future.ts";
-import { builtinModule, macrotask, microtask, monotonicNow, receive, receiveNow } from "../host.ts";
+import { builtinModule, macrotask, microtask, monotonicNow, receive, receiveAll, receiveNow } from "../host.ts";
 import { burst, pollFirst } from "../scheduler/burst.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Scope } from "../task/scope.ts";
@@ -47,14 +47,6 @@ const TIMED_TOGETHER = 8;
 
 function unreadable(): never {
   throw new TokiwaError("TOKIWA_NOT_CLONEABLE", "a message could not be read in the worker: something in it cannot be cloned there");
-}
-
-function readFrom(port: MessagePort): { message: unknown } | undefined {
-  try {
-    return receiveNow!(port);
-  } catch {
-    unreadable();
-  }
 }
 
 type Outcome = TaskResult<unknown>;
@@ -177,7 +169,7 @@ export class WorkerSide implements RuntimeThreads {
   #receiveMail(): boolean {
     if (receiveNow === undefined || this.#hasNoMail()) return false;
     const before = this.#received;
-    for (let got = readFrom(this.#port); got !== undefined; got = readFrom(this.#port)) this.#take(got.message as ToWorker);
+    receiveAll<ToWorker>(this.#port, (message) => this.#take(message), unreadable);
     return this.#received > before;
   }
 
