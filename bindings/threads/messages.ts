@@ -11,14 +11,15 @@ import { macrotask } from "../host.ts";
 import { COOP_BUDGET } from "../limits.ts";
 import { END, type Item, iterate } from "../sync/stream.ts";
 import { currentScope } from "../task/scope.ts";
+import { NOTHING } from "./channel.ts";
 
 type Step<T> = IteratorResult<T, undefined>;
 
 /**
- * @param take a message, END, or `nothing`
+ * @param take a message, END or NOTHING
  * @param wait for the next one
  */
-export function messages<T>(take: () => unknown, nothing: symbol, wait: () => Item<T>): AsyncIterator<T, undefined> {
+export function messages<T>(take: () => unknown, wait: () => Item<T>): AsyncIterator<T, undefined> {
   const steps = iterate(wait);
   let budget = COOP_BUDGET;
   const next = (): Promise<Step<T>> => {
@@ -33,7 +34,7 @@ export function messages<T>(take: () => unknown, nothing: symbol, wait: () => It
     } catch (error) {
       return Promise.reject(error);
     }
-    if (value === nothing) {
+    if (value === NOTHING) {
       budget = COOP_BUDGET;                                // it waits, and others get turns
       return steps.next();
     }

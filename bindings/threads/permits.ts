@@ -187,12 +187,6 @@ export class Permits {
 
   // ---- inside the lock: whole changes
 
-  /** Nobody waits any more, and no more come: whether what is there will do. */
-  mayTakeLast(wanted: number): boolean {
-    this.pass();
-    return this.mayTake(wanted);
-  }
-
   /** Permits may have become free: serves the queue, or pokes its front. */
   pass(): void {
     if (this.#isQueueEmpty) return;
@@ -279,7 +273,10 @@ export class Permits {
     let result = NOW;
     let isThere = this.mayTake(wanted);
     const isClosed = !isThere && this.isClosed;
-    if (isClosed) isThere = this.mayTakeLast(wanted);
+    if (isClosed) {
+      this.pass();                                         // nobody waits any more: whether what is there now will do
+      isThere = this.mayTake(wanted);
+    }
     if (isThere) {
       this.noteFree(-wanted);
       this.noteHeld(ownId(), wanted);

@@ -305,7 +305,7 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
   [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
     if (this.#far !== undefined) return this.#messages();
     const channel = this.#channel;
-    return messages(() => channel.take(false), NOTHING, () => new Receive<T>(channel));
+    return messages(() => channel.take(false), () => new Receive<T>(channel));
   }
 
   async *#messages(): AsyncGenerator<T, undefined> {

@@ -151,9 +151,8 @@ function create(from: WorkerOrigin, name: string, { resourceLimits }: StartOptio
   if (workerThreads !== undefined) {
     const execArgv = workerArguments();
     const shared = { name, ...(resourceLimits === undefined ? {} : { resourceLimits }), ...(execArgv === undefined ? {} : { execArgv }) };
-    return from.kind === "source"
-      ? new workerThreads.Worker(from.source, { ...shared, eval: true })
-      : new workerThreads.Worker(new URL((from as { url: string }).url), shared);
+    if (from.kind === "source") return new workerThreads.Worker(from.source, { ...shared, eval: true });
+    return new workerThreads.Worker(new URL((from as { url: string }).url), shared);
   }
   if (typeof Worker !== "function") throw new TokiwaError("TOKIWA_NO_WORKERS", "this host has no workers: threads cannot be started here");
   if (from.kind === "source") return new Worker(sourceUrl(from.source), { name });
