@@ -206,10 +206,27 @@ export function nextFrame(fn: () => void): void {
   else request(fn);
 }
 
-/** Calls `fn` when the event loop has run dry. Returns how to stop listening. Never called in pages. */
+/** Calls `fn` when the event loop has run dry, and nothing holds it. Returns how to stop listening. Never called in pages. */
 export function onLoopDry(fn: () => void): () => void {
-  return nodeProcess === undefined ? () => {} : dryLoops.add("beforeExit", fn);
+  return nodeProcess === undefined ? () => {} : dryLoops.add("beforeExit", () => {
+    if (!isHeld()) fn();
+  });
 }
+
+/**
+ * Asks `holds` each time the event loop has run dry. While it says yes nobody else is told, and it has something under way
+ * that keeps the loop alive. There is one at most.
+ */
+export function holdDryLoop(holds: () => boolean): () => void {
+  isHeld = holds;
+  const stop = onLoopDry(() => {});
+  return () => {
+    isHeld = () => false;
+    stop();
+  };
+}
+
+let isHeld = (): boolean => false;
 
 const dryLoops = /* @__PURE__ */ new FanOut<"beforeExit">((name, fire) => nodeProcess!.on(name, fire), (name, fire) => nodeProcess!.off(name, fire));
 

@@ -168,6 +168,45 @@ describe.each(nodes)("%s", (_, node) => {
       console.log("done");`)).toMatchObject({ code: 0, out: expect.stringMatching(/^(out\n|done\n){13}$/), err: "err\n".repeat(12) });
   }, 60_000);
 
+  // The second line is sent when the first was received, and by then the main program may have nothing left to do.
+  test.each(["shared", "messages"])("lines that a job prints come out, all and in order, before the process or the runtime ends: %s", async (transport) => {
+    const lines = (n: number): string => Array.from({ length: n }, (_, i) => `line ${i}\n`).join("");
+    for (const end of ["", "await runtime.shutdown();", "for (let i = 0; i < 20; i++) { await sleep(1); await runtime.spawn(send(() => {})); }"]) {
+      const { code, out, err } = await program(node, `
+        const { send } = await import(new URL("threads.js", DIST).href);
+        const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 2, transport: "${transport}" });
+        await runtime.spawn(send((n) => { for (let i = 0; i < n; i++) (i % 2 ? console.log : console.error)("line " + i); }), 1000);
+        ${end}`);
+      expect({ code, lines: [...(out + err).matchAll(/\d+/g)].length }).toEqual({ code: 0, lines: 1000 });
+      expect([out, err]).toEqual([lines(1000).replace(/line \d*[02468]\n/g, ""), lines(1000).replace(/line \d*[13579]\n/g, "")]);
+    }
+  }, 60_000);
+
+  test("what the workers of a worker print comes out, and of a task that failed unobserved both the lines and the error", async () => {
+    const { code, out, err } = await program(node, `
+      const { send } = await import(new URL("threads.js", DIST).href);
+      const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 1 });
+      await runtime.spawn(send(async (url) => {
+        const { Runtime } = await import(url);
+        const { send } = await import(new URL("threads.js", url).href);
+        await new Runtime({ flavor: "multi-thread", workerThreads: 1 }).spawn(send(() => { for (let i = 0; i < 300; i++) console.log("nested"); }));
+      }), DIST);
+      globalThis.kept = runtime.spawn(send(() => { for (let i = 0; i < 300; i++) console.log("failing"); throw new Error("unobserved"); }));`);
+    expect({ code, nested: out.split("nested").length - 1, failing: out.split("failing").length - 1 }).toEqual({ code: 1, nested: 300, failing: 300 });
+    expect(err).toContain("unobserved");
+  }, 60_000);
+
+  test("a worker that prints and then never rests again does not keep the process alive", async () => {
+    expect(await program(node, `
+      const { send } = await import(new URL("threads.js", DIST).href);
+      const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 1 });
+      const begun = new Int32Array(new SharedArrayBuffer(4));
+      const endless = runtime.spawn(send((begun) => { console.log("begun"); Atomics.store(begun, 0, 1); for (;;); }), begun);
+      while (Atomics.load(begun, 0) === 0) await sleep(5);
+      endless.abort("enough", { detach: true });
+      console.log((await endless.result()).status);`)).toMatchObject({ code: 0, out: expect.stringMatching(/^(begun\n|cancelled\n){2}$/) });
+  }, 60_000);
+
   test("a shutdown with a task that never ends holds nothing up beyond its timeout", async () => {
     expect(await program(node, `
       const runtime = new Runtime();

@@ -12,6 +12,7 @@ import { JobTable } from "./job-table.ts";
 import { type HostTimer, monotonicNow, receive, receiveAll, receiveNow, startTimer, stopTimer, unrefTimer } from "../host.ts";
 import type { PackedError } from "./errors-wire.ts";
 import { buryMember, familyTable, newMember, warnMember } from "./family.ts";
+import { addPrinter, outputOf, type Printer, removePrinter } from "./output.ts";
 import { getParentWord, noteReceived } from "./parking.ts";
 import type { MessageLookout } from "./lookout.ts";
 import type { SharedJobs } from "./shared-jobs.ts";
@@ -54,7 +55,7 @@ let lastWorker = 0;
 const DEFINITIONS_EACH = 1 << 14;
 let nextDefinitions = 1 << 30;
 
-export class Link implements JobPlace {
+export class Link implements JobPlace, Printer {
   readonly name: string;
   readonly thread: number;
   readonly control: Int32Array | undefined;
@@ -95,6 +96,11 @@ export class Link implements JobPlace {
   #outAnswers: unknown[] = [];
   /** Messages about jobs taken back that it has not answered. */
   #recalls = 0;
+  /** It has begun to print. */
+  #prints: boolean;
+  /** It was asked for its output, and has had no job since. */
+  #isFlushed = false;
+  #onFlushed: (() => void) | undefined;
   #idleTimer: HostTimer | undefined;
   #startTimer: HostTimer | undefined;
 
@@ -140,9 +146,12 @@ export class Link implements JobPlace {
       this.died(new Error(`the worker was not ready after ${START_TIMEOUT} ms`));
     }, START_TIMEOUT);
     unrefTimer(this.#startTimer);
+    this.#prints = options.factory !== undefined;          // it may have before it became one of ours
+    if (!this.isDead) addPrinter(this);
   }
 
   setRef(on: boolean): void {
+    if (on) this.#isFlushed = false;
     this.#thread.setRef(on);
   }
 
@@ -239,7 +248,10 @@ export class Link implements JobPlace {
   }
 
   post(message: ToWorker, transfer: Transferable[] = []): void {
-    if (this.isDead) return;
+    if (!this.isDead) this.#post(message, transfer);
+  }
+
+  #post(message: ToWorker, transfer: Transferable[]): void {
     this.#thread.port.postMessage(message, transfer);
     if (this.control !== undefined) Atomics.add(this.control, MAIL, 1);
     this.#pool.shared?.share.calls.rouse(this.thread);     // after MAIL: it may have blocked its event loop for a moment
@@ -329,6 +341,7 @@ export class Link implements JobPlace {
 
   /** What is no message of ours ends the worker: nothing else that it says could be believed. */
   receive(message: ToParent | null | undefined): void {
+    if (!Array.isArray(message) && message?.k === "flushed") this.#onFlushed?.();        // dead or not
     if (this.isDead) return;
     this.#pool.lookout.found();
     if (!Array.isArray(message) && message?.k === "crowded") {                        // not counted: nobody waits for it
@@ -374,6 +387,11 @@ export class Link implements JobPlace {
       case "wake":
         if (message.thread === 0) shared?.look();
         else this.#pool.tell(message.thread, { k: "wake" });
+        return;
+      case "prints":
+        this.#prints = true;
+        return;
+      case "flushed":
         return;
     }
     this.#garbage();
@@ -461,6 +479,19 @@ export class Link implements JobPlace {
     if (!this.isDead) receiveAll<ToParent>(this.#thread.port, (message) => this.receive(message));
   }
 
+  // ---- its output
+
+  mayHavePrinted(): boolean {
+    this.#receiveAll();
+    return this.#prints && this.isReady && !this.#isFlushed;
+  }
+
+  askForOutput(done: () => void): void {
+    this.#isFlushed = true;
+    this.#onFlushed = done;
+    this.#post({ k: "flush" }, []);
+  }
+
   // ---- the end
 
   /** Goes after `ms` without work. */
@@ -479,6 +510,7 @@ export class Link implements JobPlace {
   }
 
   died(error: unknown): void {
+    this.#onFlushed?.();
     if (this.isDead) return;
     this.isDead = true;
     noteReceived();
@@ -499,15 +531,20 @@ export class Link implements JobPlace {
     else void Promise.resolve(ending).then(() => this.#pool.linkGone(this));
   }
 
+  /** Ends the thread; what it has printed is waited for, unless a job holds it. */
   terminate(): Promise<void> {
+    const isIdle = this.inFlight.size === 0 && (this.#pool.shared?.startedBy(this.thread) ?? 0) === 0;
+    const output = isIdle ? outputOf(this) : undefined;
     this.isDead = true;
     if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
     this.#stopIdleTimer();
-    return this.#end();
+    return this.#end(output);
   }
 
   /** Ends the thread, where it is inside no lock, and says that it is dead when it is. */
-  async #end(): Promise<void> {
+  async #end(output?: Promise<void>): Promise<void> {
+    if (output !== undefined) await output;
+    removePrinter(this);
     warnMember(this.#member);
     try {
       await this.#thread.terminate();

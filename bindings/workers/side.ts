@@ -23,6 +23,7 @@ import { Incoming } from "./incoming.ts";
 import { MessageLookout } from "./lookout.ts";
 import { type Nested, Offers } from "./offers.ts";
 import { Outbox } from "./outbox.ts";
+import { ownOutput, watchOutput } from "./output.ts";
 import { notifyParent } from "./parking.ts";
 import { installedThreads, type RuntimeThreads } from "./seam.ts";
 import { type Fn, Known } from "./known.ts";
@@ -130,6 +131,7 @@ export class WorkerSide implements RuntimeThreads {
     for (const definition of start.definitions ?? []) this.#knownOf(definition);
     this.#outbox = new Outbox((message, transfer) => this.#post(message, transfer));
     receive<ToWorker>(start.port, (message) => this.#receive(message), unreadable);
+    watchOutput(() => this.#post({ k: "prints" }));
     builtinModule<{ on(event: string, fn: () => void): void }>("node:process")?.on("exit", () => {
       this.#flush();
       if (this.#control !== undefined) Atomics.store(this.#control, DEAD, 1);
@@ -196,6 +198,9 @@ export class WorkerSide implements RuntimeThreads {
         this.#shared?.results(message.answers);
         break;
       case "wake":
+        break;
+      case "flush":
+        void ownOutput().then(() => this.#post({ k: "flushed" }));
         break;
       case "recall":
         this.#recall(message.count);

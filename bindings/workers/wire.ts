@@ -111,6 +111,8 @@ export type ToWorker =
   /** Outcomes of jobs in records that do not fit into them. */
   | { readonly k: "results"; readonly answers: unknown[] }
   | { readonly k: "wake" }
+  /** To be answered when all that it has printed was received. */
+  | { readonly k: "flush" }
   /** Of jobs it has offered. */
   | { readonly k: "answers"; readonly answers: unknown[] };
 
@@ -125,6 +127,9 @@ export type ToParent =
   | { readonly k: "results"; readonly to: number; readonly answers: unknown[] }
   /** Where a thread cannot wake another by a word: the parent does it by a message. */
   | { readonly k: "wake"; readonly thread: number }
+  /** It begins to print, see output.ts. */
+  | { readonly k: "prints" }
+  | { readonly k: "flushed" }
   /**
    * With shared memory: it has queued jobs, everyone is busy, and some workers have not been started. With messages: whether it has jobs
    * to give away, and wants to know who has nothing to do.
