@@ -75,6 +75,11 @@ export class Runtime implements Disposable, AsyncDisposable {
     return this.engine.spawnTask(body, args, undefined, undefined);
   }
 
+  /** What JSON.stringify() shows: its metrics, at this moment. */
+  toJSON(): RuntimeMetrics {
+    return this.metrics();
+  }
+
   /** @internal */
   get scheduler(): CurrentThread {
     return this.engine.scheduler;

@@ -1,6 +1,6 @@
 // After Tokio's rt_handle.rs and rt_metrics.rs: the runtime that is current, and what a runtime tells of itself.
 import { describe, expect, test } from "vitest";
-import { Barrier, mpsc, oneshot, run, Runtime, select, sleep, spawn, yieldNow, type JoinHandle } from "tokiwa";
+import { Barrier, mpsc, oneshot, run, Runtime, select, sleep, spawn, taskBuilder, yieldNow, type JoinHandle } from "tokiwa";
 import { collectGarbage } from "./support/lanes.ts";
 import { forEachRuntime } from "./support/runtimes.ts";
 
@@ -18,6 +18,17 @@ describe("enter()", () => {
     const here = async (): Promise<Runtime> => (await yieldNow(), Runtime.current);
     expect(await Promise.all([a.enter(() => spawn(here)), b.enter(() => spawn(here)), a.spawn(here)])).toEqual([a, b, a]);
     for (const runtime of [a, b]) await runtime.shutdown();
+  });
+});
+
+test("a handle and a runtime show themselves in a line, not all that hangs on them", async () => {
+  await run(async () => {
+    const named = taskBuilder({ name: "fetch users" }).spawn(() => 1);
+    const { id } = named;
+    expect(JSON.parse(JSON.stringify([named, spawn(() => 2)]))).toEqual([{ id, name: "fetch users", isFinished: false }, { id: expect.any(Number), isFinished: false }]);
+    await named;
+    expect(JSON.stringify(named)).toBe(`{"id":${id},"name":"fetch users","isFinished":true}`);
+    expect(JSON.parse(JSON.stringify(Runtime.current))).toMatchObject({ tasksSpawned: Runtime.current.metrics().tasksSpawned, workers: [] });
   });
 });
 

@@ -36,6 +36,11 @@ describe.each(nodes)("%s", (_, node) => {
     expect(await program(node, `console.log(await spawn(async () => { await sleep(5); return "done"; }));`)).toMatchObject({ code: 0, out: "done\n", err: "" });
   }, 60_000);
 
+  test("console.log() of a handle is a line", async () => {
+    expect(await program(node, `const handle = taskBuilder({ name: "fetch" }).spawn(() => 1); await handle; console.log(handle, [handle].length);`))
+      .toMatchObject({ code: 0, out: expect.stringMatching(/^JoinHandle {"id":\d+,"name":"fetch","isFinished":true} 1\n$/) });
+  }, 60_000);
+
   test("it stays alive while a task sleeps, though nobody awaits it, and ends then", async () => {
     expect(await program(node, `const [late, early] = [t.Instant.now().add(100), t.Instant.now().add(50)]; spawn(async () => { await t.sleepUntil(late); console.log("slept"); }); spawn(function* () { yield* t.sleepUntil(early); console.log("generator"); });`)).toMatchObject({ code: 0, out: "generator\nslept\n" });
   }, 60_000);

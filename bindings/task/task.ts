@@ -402,6 +402,15 @@ export class Task<T> extends Operation<T> implements Unit, Owner, JoinHandle<T> 
     return this.extra?.name;
   }
 
+  /** What JSON.stringify() and, in Node, Bun and Deno, console.log() show of a handle: not all that hangs on it. */
+  toJSON(): object {
+    return { id: this.id, name: this.name, isFinished: this.isFinished };
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `JoinHandle ${JSON.stringify(this)}`;
+  }
+
   /** How messages call this task. */
   get label(): string {
     const name = this.extra?.name;
