@@ -19,6 +19,5 @@ parentPort.once("message", () => {
     }
   }
   parentPort.postMessage(arenas);
-  parentPort.close();
 });
 parentPort.postMessage([]);
