@@ -1,4 +1,4 @@
-// npm run bench [filter...] -- [--quick] [--node PATH] [--json FILE] [--list]
+// npm run bench [filter...] -- [options], see USAGE.
 //
 // Runs the cases of bench/*/*.mjs whose "group/case" contains one of the filters, prints a table for each, and
 // writes everything as JSON to build/bench/. See lib/case.mjs for what a case is.
@@ -14,15 +14,35 @@ import { runCase } from "./lib/runner.mjs";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, "..");
 
-const { values: options, positionals: filters } = parseArgs({
-  allowPositionals: true,
-  options: {
-    quick: { type: "boolean", default: false },
-    list: { type: "boolean", default: false },
-    node: { type: "string", default: process.execPath },
-    json: { type: "string" },
-  },
-});
+const USAGE = `npm run bench [filter...] -- [options]: runs the cases whose "group/case" contains a filter
+  --quick       fewer and shorter turns
+  --node PATH   the node to measure, default: this one
+  --json FILE   where the results go, default: build/bench/
+  --list        only names the cases`;
+
+function parsed() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        quick: { type: "boolean", default: false },
+        list: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+        node: { type: "string", default: process.execPath },
+        json: { type: "string" },
+      },
+    });
+  } catch (error) {
+    console.error(`${error.message}\n${USAGE}`);
+    return process.exit(2);
+  }
+}
+
+const { values: options, positionals: filters } = parsed();
+if (options.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const node = resolve(options.node);
 
 /** What the baselines need lives in a folder of its own, installed at the first run. */

@@ -10,6 +10,7 @@
 // A lane is a file in scripts/lanes: `export default { name, probe, run, hostIndependent? }`.
 //   probe()  undefined, or why it cannot run here      run()  { passed, failed, note?, failures? } (failures.mjs)
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { lastLines, printFailures } from "./failures.mjs";
 import { at, node, nodeMajor } from "./lib.mjs";
 
@@ -75,15 +76,14 @@ async function combine() {
 }
 
 async function main() {
-  const args = process.argv.slice(2);
-  if (args.includes("--combine")) return combine();
-  const wanted = args.filter((arg) => !arg.startsWith("-"));
+  const { values: options, positionals: wanted } = parseArgs({ allowPositionals: true, options: { "no-build": { type: "boolean" }, combine: { type: "boolean" } } });
+  if (options.combine) return combine();
   const all = await lanes();
   const unknown = wanted.filter((name) => !all.some((lane) => lane.name === name));
   if (unknown.length) throw new Error(`no such lane: ${unknown.join(", ")} (there are ${all.map((lane) => lane.name).join(", ")})`);
 
   const rows = [];
-  if (!args.includes("--no-build")) {
+  if (options["no-build"] !== true) {
     console.log("=== build");
     const started = performance.now();
     const { code, output } = await node(["scripts/build.mjs"]);
