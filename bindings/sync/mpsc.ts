@@ -2,15 +2,15 @@
 //
 // The channel itself is channel.ts; here are the handles to it.
 
-import { SendError, SendTimeoutError, TimeoutError, TrySendError } from "../errors.ts";
-import { type Future, Operation, type PENDING, type Waker } from "../future.ts";
+import { SendError, TrySendError } from "../errors.ts";
+import type { Future } from "../future.ts";
 import { checkDuration, checkInteger } from "../options.ts";
 import { blockFor } from "../block-on.ts";
 import { Channel, type Handle, Send, Slots } from "./channel.ts";
 import { ChannelReceiver } from "./receiver.ts";
 import { ChannelSender } from "./sender.ts";
+import { SendWithin } from "./send-within.ts";
 import { writable } from "./stream.ts";
-import { timeout } from "../time/timeout.ts";
 import { isOwn } from "./waiters.ts";
 import { WeakHandle } from "./weak.ts";
 
@@ -109,38 +109,6 @@ class ReserveMany<T> extends Slots<Permit<T>[]> {
 
   override describe(): string {
     return `room for ${this.#count} in an mpsc channel`;
-  }
-}
-
-/** Sends within a limit of time. */
-class SendWithin<T> extends Operation<void> {
-  readonly #send: Send<T>;
-  readonly #value: T;
-  readonly #ms: number;
-  #limited: Future<void> | undefined;
-
-  constructor(send: Send<T>, value: T, ms: number) {
-    super();
-    this.#send = send;
-    this.#value = value;
-    this.#ms = ms;
-  }
-
-  poll(waker: Waker): void | typeof PENDING {
-    this.#limited ??= timeout(this.#ms, this.#send);
-    try {
-      return this.#limited.poll(waker);
-    } catch (error) {
-      throw error instanceof TimeoutError ? new SendTimeoutError(this.#value) : error;
-    }
-  }
-
-  override [Symbol.dispose](): void {
-    (this.#limited ?? this.#send)[Symbol.dispose]();
-  }
-
-  override describe(): string {
-    return `${this.#send.describe()} (with a timeout)`;
   }
 }
 

@@ -10,7 +10,8 @@
 // Bytes are given back after that, and no later than with the next message that has some; an empty channel has them all.
 //
 // Senders are counted as permits held of `senders`, so that those of a thread that dies are given up; when
-// the last is gone the channel is closed, and receivers drain it.
+// the last is gone the channel is closed, and receivers drain it. Weak senders are counted in the same way, and
+// whoever waits for the channel to be closed queues for permits that there are none of.
 //
 // Tried: one lock and one log for both ends. Each message then was a change of six words, and two threads met in every one.
 
@@ -33,10 +34,14 @@ const SIZE = 1;
 const NUMBER_AT = 1;
 
 export interface State {
+  /** Random, for not all threads have numbers of one family: which channel this is. */
+  id: number;
   capacity: number;
   slots: Int32Array;
   items: Int32Array;
   senders: Int32Array;
+  /** Weak senders, and those who wait for the end. */
+  others: Int32Array;
   /** The thread a sender on its way is counted for. */
   from: number;
   /** Of a sender on its way: ON_ITS_WAY, ARRIVED or GIVEN_UP. */
@@ -64,6 +69,9 @@ export class Channel {
   readonly slots: ChannelEnd;
   readonly items: ChannelEnd;
   readonly senders: Permits;
+  readonly #weaks: Permits;
+  /** Nobody has any of these: waiting for one is waiting until they are refused, when the channel is closed. */
+  readonly closing: Permits;
   /** Of the numbers of messages, where they lie. */
   readonly #mask: number;
 
@@ -72,6 +80,8 @@ export class Channel {
     this.slots = new ChannelEnd(state.slots, state.items);
     this.items = new ChannelEnd(state.items, state.slots, this.slots);
     this.senders = new Permits(state.senders);
+    this.#weaks = new Permits(state.others);
+    this.closing = new Permits(state.others, 1, this.#weaks.ledger);
     this.#mask = ringLength(state.capacity) - 1;
   }
 
@@ -79,10 +89,12 @@ export class Channel {
   static make(capacity: number, bytes = BYTES): Channel {
     const ring = new SharedArrayBuffer(ringLength(capacity) * SLOT_WORDS * 4);
     const channel = new Channel({
+      id: Math.random(),
       capacity,
       slots: Permits.make({ permits: capacity }),
       items: Permits.make({ permits: 0 }),
       senders: Permits.make({ permits: MAX_SENDERS }),
+      others: Permits.make({ permits: MAX_SENDERS }, { permits: 0 }),
       from: 0,
       ring: new Int32Array(ring),
       numbers: new Float64Array(ring),
@@ -191,10 +203,43 @@ export class Channel {
   close(): void {
     this.slots.close();
     this.items.serve();
+    this.closing.close();
+  }
+
+  get senderCount(): number {
+    return MAX_SENDERS - this.senders.available;
+  }
+
+  get weakCount(): number {
+    return MAX_SENDERS - this.#weaks.available;
   }
 
   addSender(): void {
     this.senders.request(1, false);
+  }
+
+  /** One more sender, if there is one. */
+  upgrade(): boolean {
+    const { senders } = this;
+    const { ledger } = senders;
+    senders.reclaim();
+    ledger.enter();
+    const isAny = senders.count() < MAX_SENDERS;
+    if (isAny) {
+      senders.noteFree(-1);
+      senders.noteHeld(ownId(), 1);
+      ledger.commit();
+    }
+    ledger.leave();
+    return isAny;
+  }
+
+  addWeak(): void {
+    this.#weaks.request(1, false);
+  }
+
+  removeWeak(): void {
+    this.#weaks.release(1);
   }
 
   /** One more sender, counted for this thread until it arrives at another, or until `over()` says that it will not. */
@@ -234,7 +279,7 @@ export class Channel {
   /** Closes the channel when the last sender is gone, with its thread perhaps. */
   readonly checkSenders = (): void => {
     this.senders.reclaim();
-    if (this.senders.available === MAX_SENDERS && !this.isClosed) this.close();
+    if (this.senderCount === 0 && !this.isClosed) this.close();
   };
 }
 

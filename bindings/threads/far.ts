@@ -1,6 +1,7 @@
 // Shared primitives without shared memory: they live on the thread that made them (home), and others
 // reach them through a port of their own. A home is a table of operations; what a client holds is
-// released when its port closes, that is, when its thread dies.
+// released when its port closes, that is, when its thread dies. Whoever passes a primitive on makes a port and
+// has home serve its other end (adopt): the new client is home's as well, and needs nobody in between.
 //
 // A call that is dropped is cancelled at home. If its answer was on the way, `late` gives back what came.
 
@@ -42,8 +43,12 @@ export class Client {
 /** Operations by name. They return a value, or a future of one. */
 export type Home = Record<string, (client: Client, ...args: never[]) => unknown>;
 
+/** Of a primitive of which each client has one of its own: what to do for one more. */
+const FORK = "fork";
 /** Tells home the lock that its client's thread holds while it lives: not every host says that a port has closed. */
 const LIFE = "life";
+/** Gives home a port, at whose other end is one more client. */
+const ADOPT = "adopt";
 
 type Request = { id: number; op: string; args: unknown[] } | { cancel: number };
 type Response = { id: number; value: unknown } | { id: number; error: PackedError };
@@ -89,6 +94,8 @@ export interface Far {
   ask<A, B>(op: string, args: unknown[], map: (value: A) => B, late?: (value: A) => void): Future<B>;
   /** Without an answer. */
   tell(op: string, ...args: unknown[]): void;
+  /** Has home serve one more client. */
+  adopt(port: MessagePort): void;
 }
 
 export function atHome(home: Home): Far {
@@ -101,18 +108,23 @@ export function atHome(home: Home): Far {
       return new Mapped(isFuture(result) ? (result as Future<never>) : new Value(result as never), map);
     },
     tell: (op, ...args) => void call(op, args),
+    adopt: (port) => adopt(home, port),
   };
 }
 
-/** A port for one more client. What it holds now is given with `client`. */
-export function connect(far: Far, client = new Client()): MessagePort {
-  const { port1, port2 } = new MessageChannel();
+function adopt(home: Home, port: MessagePort): void {
+  const client = new Client();
+  serve((home[FORK] as ((client: Client) => Home) | undefined)?.(client) ?? home, client, port);
+}
+
+/** Serves a client, until it has gone. */
+function serve(home: Home, client: Client, port: MessagePort): void {
   const running = new Map<number, JoinHandle<unknown>>();
   const end = (): void => {
     for (const handle of running.values()) handle.abort();
     client.end();
   };
-  receive<Request>(port1, (data) => {
+  receive<Request>(port, (data) => {
     if ("cancel" in data) {
       running.get(data.cancel)?.abort();
       return;
@@ -122,10 +134,14 @@ export function connect(far: Far, client = new Client()): MessagePort {
       void navigator.locks.request(args[0] as string, end);
       return;
     }
-    const handler = far.home !== undefined && Object.hasOwn(far.home, op) ? far.home[op] : undefined;
-    const answer = (response: Response): void => port1.postMessage(response);
+    const answer = (response: Response): void => port.postMessage(response);
     try {
-      const result = handler === undefined ? far.ask(op, args, (value) => value) : (handler as (client: Client, ...args: unknown[]) => unknown)(client, ...args);
+      if (op === ADOPT) {
+        adopt(home, args[0] as MessagePort);
+        return;
+      }
+      if (!Object.hasOwn(home, op)) throw new TypeError(`no such operation of a shared primitive: ${op}`);
+      const result = (home[op] as (client: Client, ...args: unknown[]) => unknown)(client, ...args);
       if (!isFuture(result)) {
         if (id !== 0) answer({ id, value: result });
         return;
@@ -141,11 +157,10 @@ export function connect(far: Far, client = new Client()): MessagePort {
       if (id !== 0) answer({ id, error: packError(error) });
     }
   });
-  port1.addEventListener("close", end);
-  return port2;
+  port.addEventListener("close", end);
 }
 
-/** The other end of `connect()`. */
+/** What a port leads to. */
 export function remote(port: MessagePort): Far {
   const calls = new Map<number, (response: Response) => void>();
   let last = 0;
@@ -159,6 +174,7 @@ export function remote(port: MessagePort): Far {
     home: undefined,
     ask: (op, args, map, late) => new Call(port, calls, () => ++last, op, args, map as (value: unknown) => never, late as ((value: unknown) => void) | undefined),
     tell: (op, ...args) => port.postMessage({ id: 0, op, args }),
+    adopt: (other) => port.postMessage({ id: 0, op: ADOPT, args: [other] }, [other]),
   };
 }
 
@@ -237,9 +253,16 @@ export interface Packed {
   over?: () => void;
 }
 
+/** One more client of a primitive. */
+export function portTo(far: Far): MessagePort {
+  const { port1, port2 } = new MessageChannel();
+  far.adopt(port1);
+  return port2;
+}
+
 /** A primitive as an argument: a port of its own for whoever gets it. */
-export function packFar(type: string, far: Far, client?: Client): Packed {
-  const port = connect(far, client);
+export function packFar(type: string, far: Far): Packed {
+  const port = portTo(far);
   return { type, state: port, transfer: [port] };
 }
 

@@ -299,19 +299,19 @@ export function takeArgs(args: unknown[]): TakenArgs {
   const moved: Transferable[] = [];
   let hasShared = false;
   overs = undefined;
-  const packed = args.map((arg) => {
-    const own = takeMoves(arg);
-    if (own !== undefined) moved.push(...own);
-    const result = packShared(arg, moved);
-    if (result !== arg) hasShared = true;
-    return result;
-  });
   let copy: unknown[];
   try {
+    const packed = args.map((arg) => {
+      const own = takeMoves(arg);
+      if (own !== undefined) moved.push(...own);
+      const result = packShared(arg, moved);
+      if (result !== arg) hasShared = true;
+      return result;
+    });
     copy = structuredClone(packed, { transfer: [...new Set(moved)] });
   } catch (cause) {
     (overs as (() => void)[] | undefined)?.forEach((over) => over());
-    throw notCloneable("an argument", cause);
+    throw cause instanceof TokiwaError ? cause : notCloneable("an argument", cause);
   }
   const again = new Set<Transferable>();
   if (moved.length > 0) transferables(copy, again);

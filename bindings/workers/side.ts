@@ -529,7 +529,13 @@ export class WorkerSide implements RuntimeThreads {
     else if (type !== "object" || value === null) this.#add(id, generation, FULFILLED, value, micros);
     else {
       const transfer = takeMoves(value) ?? [];
-      const packed = packShared(value, transfer);
+      let packed: unknown;
+      try {
+        packed = packShared(value, transfer);
+      } catch (error) {
+        this.#add(id, generation, REJECTED, packError(error), micros);
+        return;
+      }
       this.#add(id, generation, packed === value ? FULFILLED : FULFILLED_SHARED, packed, micros, transfer);
     }
   }

@@ -37,7 +37,7 @@ describe("threads in a page", () => {
     ["plain", "TOKIWA_NO_SHARED_MEMORY"],
   ] as const)("locks and channels between threads (%s page)", async (scenario, tryLock) => {
     const { value } = await harness.run(scenario, "test/browser/pages/threads-shared.js");
-    expect(value).toEqual({ counter: 300, tryLock, semaphore: [1, 2, 3], leaders: 1, notified: true, sum: 19_900, released: "before" });
+    expect(value).toEqual({ counter: 300, tryLock, semaphore: [1, 2, 3], leaders: 1, notified: true, sum: 19_900, passed: [1, 2, 3, "told", 0], released: "before" });
   });
 
   test("blockOn() in a worker of the page's own waits for what comes through shared memory, and says what it cannot wait for", async () => {

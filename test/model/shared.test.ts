@@ -1,13 +1,14 @@
 // Every order of threads at a shared primitive: the code itself, on arrays that the explorer watches.
 import { describe, expect, test } from "vitest";
-import { SendError } from "../../bindings/errors.ts";
+import { AcquireError, SendError } from "../../bindings/errors.ts";
 import { Channel, type State } from "../../bindings/threads/channel.ts";
 import { NUMBER } from "../../bindings/threads/codec.ts";
 import { EXTRA } from "../../bindings/threads/ledger.ts";
 import { Permits, type Kind } from "../../bindings/threads/permits.ts";
 import "../../bindings/threads/shared-channel.ts"; // they register how they are rebuilt
 import "../../bindings/threads/shared-sync.ts";
-import type { SharedReceiver, SharedSender } from "../../bindings/threads/shared-channel.ts";
+import type { SharedReceiver } from "../../bindings/threads/shared-receiver.ts";
+import type { SharedSender, SharedWeakSender } from "../../bindings/threads/shared-sender.ts";
 import type { SharedBarrier } from "../../bindings/threads/shared-sync.ts";
 import { be, buryMember, family } from "../../bindings/workers/family.ts";
 import { unpackShared } from "../../bindings/workers/sendable.ts";
@@ -94,10 +95,12 @@ const channelState = (share: Share, capacity: number, sender: number): State => 
   be(sender);
   new Permits(senders).request(1, false);
   return {
+    id: 1,
     capacity,
     slots: share(Permits.make({ permits: capacity })),
     items: share(Permits.make({ permits: 0 })),
     senders,
+    others: share(Permits.make({ permits: 0x3fffffff }, { permits: 0 })),
     from: sender,
     ring: share(new Int32Array(capacity * 4)),
     numbers: share(new Float64Array(capacity * 2)),
@@ -105,10 +108,17 @@ const channelState = (share: Share, capacity: number, sender: number): State => 
   };
 };
 
-const channel = (share: Share, capacity: number, sender: number): { tx(): SharedSender<number>; rx(): SharedReceiver<number> } => {
+interface Ends {
+  readonly state: State;
+  tx(): SharedSender<number>;
+  weak(): SharedWeakSender<number>;
+  rx(): SharedReceiver<number>;
+}
+
+const channel = (share: Share, capacity: number, sender: number): Ends => {
   const state = channelState(share, capacity, sender);
   const make = (type: string): unknown => unpackShared({ "tokiwa:shared": type, state });
-  return { tx: () => make("sender") as SharedSender<number>, rx: () => make("receiver") as SharedReceiver<number> };
+  return { state, tx: () => make("sender") as SharedSender<number>, weak: () => make("weakSender") as SharedWeakSender<number>, rx: () => make("receiver") as SharedReceiver<number> };
 };
 
 /** @returns the sender, which is still open */
@@ -243,6 +253,60 @@ const programs: [string, ReplayProgram, number?][] = [
       return { threads: { a: () => void sendTwo(tx()), b: () => tx().blockingSend(1), c: receive }, check: all(16, notes) };
     }),
     1,
+  ],
+  [
+    "a permit outlives its sender",
+    program((share, notes) => {
+      const { tx, rx } = channel(share, 1, 1);
+      const send = (): void => {
+        const sender = tx();
+        const permit = sender.tryReserve();
+        sender.close();
+        permit.send(7);
+      };
+      const receive = (): void => {
+        const receiver = rx();
+        if (receiver.blockingRecv() === 7 && receiver.blockingRecv() === undefined) Atomics.add(notes, 1, 1);
+      };
+      return { threads: { a: send, b: receive }, check: all(1, notes) };
+    }),
+    1,
+  ],
+  [
+    "a channel is closed while places are reserved: the message is received, or refused",
+    program((share, notes) => {
+      const { tx, rx } = channel(share, 2, 1);
+      const send = (): void => {
+        try {
+          const [one, two] = tx().tryReserveMany(2);
+          two!.release();
+          one!.send(7);
+          Atomics.add(notes, 2, 1);
+        } catch (error) {
+          if (!(error instanceof SendError)) throw error;
+        }
+      };
+      const sent = sentIsThere(rx, notes);
+      return { threads: { a: send, b: () => rx().close() }, check: () => sent() ?? (tx().capacity === 2 ? undefined : "a place is lost") };
+    }),
+  ],
+  [
+    "a weak sender is upgraded as the last sender is closed: its message comes before the end, or it gets none",
+    program((share, notes) => {
+      const { tx, weak, rx } = channel(share, 1, 1);
+      const upgrade = (): void => {
+        const sender = weak().upgrade();
+        if (sender === undefined) return;
+        sender.trySend(7);
+        Atomics.add(notes, 2, 1);
+        sender.close();
+      };
+      const check = (): string | undefined => {
+        const receiver = rx();
+        return sentIsThere(rx, notes)() ?? (receiver.isClosed ? undefined : "it is still open");
+      };
+      return { threads: { a: () => tx().close(), b: upgrade }, check };
+    }),
   ],
   [
     "the holder of a mutex dies: the next one has it",
@@ -403,6 +467,22 @@ const deaths: [string, ReplayProgram, number][] = [
         if (rx().blockingRecv() === undefined) Atomics.add(notes, 1, 1);
       };
       return { rx, threads: { c: receive }, check: all(1, notes) };
+    }),
+    1,
+  ],
+  [
+    "as it closes a channel whose end is waited for",
+    closeTwice((share, notes) => {
+      const { rx, state } = channel(share, 1, 3);
+      const wait = (): void => {
+        try {
+          new Channel(state).closing.takeBlocking(1, "test");
+        } catch (error) {
+          if (!(error instanceof AcquireError)) throw error;
+          Atomics.add(notes, 1, 1);
+        }
+      };
+      return { rx, threads: { c: wait }, check: all(1, notes) };
     }),
     1,
   ],

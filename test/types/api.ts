@@ -14,7 +14,8 @@ import type {
   Suspend, Sleep, Notified, MutexGuard, ResourceLimits, Sendable
 } from "tokiwa";
 import {
-  send, expose, move, Thread, ThreadPool, SharedMutex, SharedSemaphore, SharedBarrier, SharedNotify, sharedChannel
+  send, expose, move, Thread, ThreadPool, SharedMutex, SharedSemaphore, SharedBarrier, SharedNotify, sharedChannel,
+  type SharedSender, type SharedSendPermit, type SharedWeakSender
 } from "tokiwa/threads";
 import {
   TcpListener, type TcpStream, UnixListener, UnixStream, TlsStream, UdpSocket, WebSocketClient, BufReader, BufWriter, copy,
@@ -383,8 +384,22 @@ export async function f(): Promise<void> {
   new SharedNotify();
   const [stx, srx] = sharedChannel<number>(4);
   await stx.send(1);
+  await stx.sendTimeout(1, 5);
   const srv: number | undefined = await srx.recv();
   void srv;
+  const ssp: SharedSendPermit<number> = await stx.reserve();
+  ssp.send(1);
+  ssp.release();
+  const sps: SharedSendPermit<number>[] = await stx.reserveMany(1);
+  const stp: SharedSendPermit<number> = stx.tryReserve();
+  const stps: SharedSendPermit<number>[] = stx.tryReserveMany(1);
+  void [sps, stp, stps];
+  const sws: SharedWeakSender<number> = stx.downgrade();
+  const sup: SharedSender<number> | undefined = sws.upgrade();
+  void [sup, sws.clone(), sws.strongCount, sws.weakCount, stx.clone(), stx.sameChannel(stx), stx.isClosed, stx.capacity, stx.maxCapacity, stx.strongCount, stx.weakCount];
+  const srm: number = await srx.recvMany([] as number[], 1);
+  void [srm, srx.capacity, srx.maxCapacity, srx.senderStrongCount, srx.senderWeakCount, srx.isClosed, srx.isEmpty, srx.length];
+  await stx.closed();
   // net
   const li: TcpListener = await TcpListener.bind({ port: 0 });
   const st: TcpStream = await li.accept();

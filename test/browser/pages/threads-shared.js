@@ -54,6 +54,29 @@ export default async function shared() {
   await Promise.all(senders);
   found.sum = sum;
 
+  const [out, into] = sharedChannel(2);
+  const passing = pool.exec(async (s) => {
+    const nested = new tokiwa.Thread();
+    const theirs = nested.exec(async (s) => {
+      const permit = await s.reserve();
+      s.close();
+      permit.send(3);
+    }, s);
+    const [one, two] = await s.reserveMany(2);
+    one.send(1);
+    two.release();
+    await theirs;
+    nested.terminate();
+    await s.sendTimeout(2, 60_000);                        // it is its own, whatever became of the other
+    await s.closed();
+    return "told";
+  }, out);
+  out.close();
+  const got = [];
+  while (got.length < 3) await into.recvMany(got, 3);
+  into.close();
+  found.passed = [...got.sort(), await passing, await into.recvMany(got, 1)];
+
   const lost = new SharedMutex("before");
   const thread = new Thread();
   await thread.exec(async (m) => {

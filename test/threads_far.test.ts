@@ -1,0 +1,151 @@
+// Shared primitives without shared memory: home and its clients, whose ports are in one thread here. test/browser has the threads of a page.
+import { describe, expect, test } from "vitest";
+import { channelHome } from "../bindings/threads/channel-home.ts";
+import { type Far, portTo, remote } from "../bindings/threads/far.ts";
+import { SharedReceiver } from "../bindings/threads/shared-receiver.ts";
+import { SharedSender } from "../bindings/threads/shared-sender.ts";
+import { sleep } from "../bindings/time/sleep.ts";
+
+interface Ends {
+  tx: SharedSender<number>;
+  rx: SharedReceiver<number>;
+  /** A client, and what ends it as the death of its thread does. */
+  client(of?: Far): { tx: SharedSender<number>; far: Far; die(): void };
+  receiver(): SharedReceiver<number>;
+}
+
+const ports: MessagePort[] = [];
+
+function channel(capacity: number): Ends {
+  const [sending, receiving] = channelHome(capacity);
+  const farOf = (far: Far): [Far, MessagePort] => {
+    const port = portTo(far);
+    ports.push(port);
+    return [remote(port), port];
+  };
+  return {
+    tx: new SharedSender<number>(sending),
+    rx: new SharedReceiver<number>(receiving),
+    client(of = sending) {
+      const [far, port] = farOf(of);
+      return { tx: new SharedSender<number>(far), far, die: () => port.close() };
+    },
+    receiver: () => new SharedReceiver<number>(farOf(receiving)[0]),
+  };
+}
+
+async function codeOf(run: () => unknown): Promise<unknown> {
+  try {
+    return await run();
+  } catch (error) {
+    const { name, code } = error as { name: string; code: string };
+    return [name, code];
+  }
+}
+
+describe("a channel that lives on the thread that made it", () => {
+  test("a reserved place is kept for its permit, at home and elsewhere, and a dropped wait gives it back", async () => {
+    const { tx, rx, client } = channel(2);
+    const other = client();
+    const [here] = await tx.reserveMany(1);
+    const [there] = await other.tx.reserveMany(1);
+    expect(await codeOf(() => tx.reserveMany(3))).toEqual(["SendError", "TOKIWA_CLOSED"]);
+    const dropped = other.tx.reserve();
+    dropped.poll({ wake() {} });
+    await sleep(20);                                       // it waits at home
+    there!.release();                                      // its answer is on the way
+    dropped[Symbol.dispose]();
+    const again = await other.tx.reserve();
+    other.tx.close();
+    tx.close();
+    here!.send(1);
+    expect(await codeOf(() => here!.send(0))).toEqual(["SendError", "TOKIWA_COMPLETED"]);
+    again.send(2);
+    expect([await rx.recv(), await rx.recv(), await rx.recv()]).toEqual([1, 2, undefined]);
+  });
+
+  test("sendTimeout() and closed(), and what a closed sender says", async () => {
+    const { tx, rx, client } = channel(1);
+    const other = client();
+    await other.tx.send(1);
+    for (const one of [tx, other.tx]) expect(await codeOf(() => one.sendTimeout(2, 5))).toEqual(["TimeoutError", "TOKIWA_ELAPSED"]);
+    const over = [tx.closed(), other.tx.closed()].map((wait) => Promise.resolve(wait));
+    const twin = other.tx.clone();
+    other.tx.close();
+    other.tx.close();
+    expect([other.tx.isClosed, await codeOf(() => other.tx.send(0)), await codeOf(() => other.tx.reserve())]).toEqual([true, ["SendError", "TOKIWA_CLOSED"], ["SendError", "TOKIWA_CLOSED"]]);
+    expect(await codeOf(() => other.tx.clone())).toEqual(["TokiwaError", "TOKIWA_CLOSED"]);
+    expect(await rx.recv()).toBe(1);
+    await twin.sendTimeout(2, 60_000);
+    rx.close();
+    await Promise.all(over);
+    expect([await codeOf(() => twin.send(3)), await rx.recv(), await rx.recv()]).toEqual([["SendError", "TOKIWA_CLOSED"], 2, undefined]);
+  });
+
+  test("recvMany() of several receivers: each message once, and what a dropped one was sent comes again", async () => {
+    const { tx, rx, receiver } = channel(8);
+    const far = receiver();
+    const into: number[] = [];
+    const dropped = far.recvMany(into, 3);
+    dropped.poll({ wake() {} });
+    await sleep(20);
+    for (let n = 1; n <= 3; n++) await tx.send(n);
+    dropped[Symbol.dispose]();
+    await sleep(20);
+    expect([await far.recvMany(into, 2), await rx.recvMany(into, 0), await rx.recvMany(into, 8)]).toEqual([2, 0, 1]);
+    expect(into).toEqual([1, 2, 3]);
+    tx.close();
+    expect([await far.recvMany(into, 1), await rx.recvMany(into, 1)]).toEqual([0, 0]);
+  });
+
+  test("a message whose receiver was dropped as it came goes to the one who waits by then", async () => {
+    const { tx, receiver } = channel(1);
+    const far = receiver();
+    const dropped = far.recv();
+    dropped.poll({ wake() {} });
+    await sleep(20);                                       // it waits at home
+    await tx.send(1);
+    dropped[Symbol.dispose]();
+    expect(await far.recv()).toBe(1);
+  });
+
+  test("one more client is home's own: it outlives the one it came from, which closes only itself", async () => {
+    const { tx, rx, client } = channel(4);
+    const parent = client();
+    const child = client(parent.far);
+    tx.close();
+    await parent.tx.send(1);
+    parent.tx.close();
+    await child.tx.send(2);
+    parent.die();
+    await sleep(20);
+    const permits = await child.tx.reserveMany(2);
+    expect(permits).toHaveLength(2);
+    expect([await rx.recv(), await rx.recv()]).toEqual([1, 2]);
+    const end = Promise.resolve(rx.recv());
+    child.die();                                           // with its sender and its permits
+    expect(await end).toBe(undefined);
+  });
+
+  test("counts, and what cannot wait, need shared memory", () => {
+    const { tx, rx } = channel(1);
+    const needing = [
+      () => tx.trySend(1),
+      () => tx.tryReserve(),
+      () => tx.tryReserveMany(1),
+      () => tx.blockingSend(1),
+      () => tx.downgrade(),
+      () => tx.sameChannel(tx),
+      () => tx.isClosed,
+      () => tx.capacity,
+      () => tx.strongCount,
+      () => tx.weakCount,
+      () => rx.tryRecv(),
+      () => rx.capacity,
+      () => rx.maxCapacity,
+      () => rx.senderStrongCount,
+      () => rx.senderWeakCount,
+    ];
+    for (const run of needing) expect(run).toThrow(expect.objectContaining({ code: "TOKIWA_NO_SHARED_MEMORY" }));
+  });
+});
