@@ -359,6 +359,28 @@ describe("sharedChannel", () => {
     expect(await last).toBe(undefined);
   });
 
+  test("tryRecv() says closed once the last sender's thread has died", async () => {
+    const [tx, rx] = sharedChannel<number>(4);
+    const thread = new Thread();
+    await thread.exec(async (s: SharedSender<number>) => {
+      (globalThis as unknown as { kept: unknown }).kept = s;
+      await s.send(1);
+    }, tx);
+    tx.close();
+    thread.terminate();
+    expect(rx.tryRecv()).toBe(1);
+    for (let code = "TOKIWA_EMPTY"; code === "TOKIWA_EMPTY"; ) {                  // until its parent has noticed the death
+      await sleep(5);
+      try {
+        rx.tryRecv();
+      } catch (error) {
+        ({ code } = error as { code: string });
+        expect(["TOKIWA_EMPTY", "TOKIWA_CLOSED"]).toContain(code);
+      }
+    }
+    expect(rx.isClosed).toBe(true);
+  });
+
   test("a sender does not count that was for a job which never began", async () => {
     const [tx, rx] = sharedChannel<number>(4);
     const thread = new ThreadPool({ size: 1 });

@@ -56,6 +56,7 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
     let value = channel.take(false);
     if (value === NOTHING) {
       channel.items.reclaim();
+      channel.checkSenders();
       value = channel.take(false);
     }
     if (value === END) throw new TryRecvError("channel closed");
