@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { JoinError, OptionError, Runtime, run, type Sendable, sleep, spawnBlocking, type Suspend, TokiwaError } from "tokiwa";
-import { move, registerError, send } from "tokiwa/threads";
+import { move, registerError, send, sharedChannel, type SharedSender } from "tokiwa/threads";
 import { afterEach, describe, expect, test } from "vitest";
 import { seed } from "./support/lanes.ts";
 import { transports } from "./support/sent.ts";
@@ -279,6 +279,60 @@ describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
       expect(result).toMatchObject({ status: "rejected", reason: { name: "JoinError", code: "TOKIWA_WORKER_DIED" } });
       expect(await runtime.spawn(send(() => "alive"))).toBe("alive");
     }
+  });
+
+  test("a job cannot shut down the runtime it is served by", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const stop = send(async () => {
+      const here = tokiwa.Runtime.current;
+      const own = new tokiwa.Runtime();
+      await own.shutdown();
+      try {
+        here[Symbol.dispose]();
+      } catch (error) {
+        await here.shutdown().catch((other: unknown) => ((error as Error).message += `; ${(other as Error).message}`));
+        throw error;
+      }
+    });
+    const message = "the runtime of a worker ends with the pool it belongs to: return from the job instead, or shut down a runtime of your own";
+    expect(await runtime.spawn(stop).result()).toMatchObject({ status: "rejected", reason: { code: "TOKIWA_WORKER_RUNTIME", message: `${message}; ${message}` } });
+    expect(await runtime.spawn(send(() => "alive"))).toBe("alive");
+  });
+
+  test("a job that is aborted before its first step leaves no sender open", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const [tx, rx] = sharedChannel<number>(1);
+    const waits = send(async (s: SharedSender<number>) => {
+      await tokiwa.sleep(600_000);
+      s.close();
+    });
+    const nested = runtime.spawn(send(async (s: SharedSender<number>) => {
+      const handle = tokiwa.spawn(tokiwa.send(async (inner: SharedSender<number>) => {
+        await tokiwa.sleep(600_000);
+        inner.close();
+      }), s);
+      handle.abort();
+      s.close();
+      return (await handle.result()).status;
+    }), tx);
+    const here = new Runtime();
+    open.push(here);
+    const handle = here.spawn(waits, tx);
+    handle.abort();
+    tx.close();
+    expect([(await handle.result()).status, await nested, await rx.recv()]).toEqual(["cancelled", "cancelled", undefined]);
+  });
+
+  test("functions that are written inside of a loop are one to the workers, and each its own here", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const calls = Array.from({ length: 50 }, () => () => "here");
+    const [first, second] = [send(calls[0]!), send(calls[1]!)] as unknown as { definition: object; fn: unknown; named: { definition: object } }[];
+    expect([first!.definition === second!.definition, first!.named.definition === second!.named.definition, first!.fn === second!.fn]).toEqual([true, true, false]);
+    expect(await Promise.all(calls.map((fn) => runtime.spawn(send(fn))))).toEqual(Array(50).fill("here"));
+    const own = new Runtime();
+    open.push(own);
+    const counted = Array.from({ length: 2 }, (_, n) => () => n);
+    expect(await Promise.all(counted.map((fn) => own.spawn(send(fn))))).toEqual([0, 1]);
   });
 
   test("what cannot be cloned fails its own task only", async () => {

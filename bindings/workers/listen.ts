@@ -1,6 +1,7 @@
 // Waiting, in a worker, for the message that makes it one of ours.
 
 import { inheritCore } from "../core.ts";
+import { ContextError } from "../errors.ts";
 import { builtinModule, startTimer } from "../host.ts";
 import { Runtime, setDefaultRuntime } from "../runtime.ts";
 import { importModule, scopeLoading, setModuleExports } from "./compile.ts";
@@ -63,11 +64,20 @@ async function serve(start: StartMessage): Promise<void> {
   const lock = start.lock !== undefined && (await holdLock(start.lock)) ? start.lock : undefined;
   joinFamily(start.family, start.member, lock);
   const runtime = new Runtime();
+  runtime.engine.shutdown = () => Promise.reject(staysOpen());
+  runtime.engine.closeNow = () => {
+    throw staysOpen();
+  };
   setDefaultRuntime(runtime);
   const side = new WorkerSide(runtime.scheduler, start);
   runtime.useThreads(side);
   if (start.module !== undefined) setModuleExports(await loadModule(start.module));
   side.ready(lock !== undefined);
+}
+
+/** What serves the parent's jobs cannot be shut down by one of them. */
+function staysOpen(): ContextError {
+  return new ContextError("TOKIWA_WORKER_RUNTIME", "the runtime of a worker ends with the pool it belongs to: return from the job instead, or shut down a runtime of your own");
 }
 
 /** Holds a Web Lock as long as this worker lives. False where there are none: on a page without TLS, in a sandboxed frame. */

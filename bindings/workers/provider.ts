@@ -13,7 +13,7 @@ import { startWhenLoaded } from "./late.ts";
 import { parkForAnswers, pumpPools, waitsAtWord } from "./parking.ts";
 import { Pool } from "./pool.ts";
 import { installThreads, type RuntimeThreads, type ThreadOptions, type ThreadsProvider, type WorkerMetrics } from "./seam.ts";
-import { bySource, isSendable, type SendableFunction, takeArgs, tellWhenOver, unpackShared } from "./sendable.ts";
+import { bySource, isSendable, type SendableFunction, takeArgs, tellWhenOver } from "./sendable.ts";
 import { canShare } from "./transport.ts";
 
 /** Most threads a pool may have. */
@@ -118,10 +118,9 @@ class PooledThreads implements RuntimeThreads {
   /** On a current-thread runtime a sendable is a function like any other, except that it gets copies. */
   #spawnHere(task: Task<unknown>, sendable: SendableFunction, args: unknown[]): void {
     const taken = takeArgs(args);
-    if (taken.hasShared) unpackShared(taken.args);
     tellWhenOver(task, taken);
     this.#scheduler.admit(task);
-    startWhenLoaded(this.#scheduler, task, sendable.fn ?? localFunction(sendable), taken.args);
+    startWhenLoaded(this.#scheduler, task, sendable.fn ?? localFunction(sendable), taken.args, taken.hasShared);
   }
 
   spawnBlocking(task: Task<unknown>, fn: unknown, args: unknown[]): void {

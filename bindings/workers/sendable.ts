@@ -29,19 +29,27 @@ export class SendableFunction {
   readonly definition: Definition;
   /** The function itself, where it was sent by source from this thread. */
   readonly fn: TaskFn<unknown[], unknown> | undefined;
-  /** Measured: microseconds one call holds a worker for; negative while unknown. */
-  micros = -1;
+  /** What stands for all functions of this source: a function that is written inside of a loop is a new one each time. */
+  readonly #source: SendableFunction;
+  #micros = -1;
+  #named: SendableFunction | undefined;
 
-  constructor(definition: Definition, fn?: TaskFn<unknown[], unknown>) {
+  constructor(definition: Definition, fn?: TaskFn<unknown[], unknown>, source?: SendableFunction) {
     this.definition = definition;
     this.fn = fn;
+    this.#source = source ?? this;
   }
 
-  #named: SendableFunction | undefined;
+  /** Measured: microseconds one call holds a worker for; negative while unknown. */
+  get micros(): number {
+    return this.#source.#micros;
+  }
 
   /** The same function for tasks that have a name, which comes behind the arguments. */
   get named(): SendableFunction {
-    this.#named ??= new SendableFunction({ ...this.definition, id: ++definitions.last, takesTaskName: true }, this.fn);
+    const source = this.#source;
+    if (source === this) this.#named ??= new SendableFunction({ ...this.definition, id: ++definitions.last, takesTaskName: true });
+    else this.#named ??= new SendableFunction(source.named.definition, this.fn, source.named);
     return this.#named;
   }
 
@@ -51,9 +59,10 @@ export class SendableFunction {
    * @param canTakeBack what waits in vain can be taken back, so one slow run is no reason to deliver less
    */
   heldFor(micros: number, canTakeBack: boolean): void {
-    const known = this.micros;
-    if (known < 0) this.micros = micros;
-    else this.micros = known + (micros - known) * (micros < known ? 0.25 : canTakeBack ? 0.03 : 0.5);
+    const source = this.#source;
+    const known = source.#micros;
+    if (known < 0) source.#micros = micros;
+    else source.#micros = known + (micros - known) * (micros < known ? 0.25 : canTakeBack ? 0.03 : 0.5);
   }
 }
 
@@ -62,6 +71,7 @@ export function isSendable(value: unknown): value is SendableFunction & Sendable
 }
 
 const byFunction = new WeakMap<object, SendableFunction>();
+const bySourceText = new Map<string, SendableFunction>();
 const byName = new Map<string, SendableFunction>();
 
 /** A class cannot be called, and a native or bound function has no source. */
@@ -74,12 +84,15 @@ function checkSource(fn: (...args: never[]) => unknown): string {
   return source;
 }
 
-/** The sendable of a plain function, sent by source. Made once for each function. */
+/** The sendable of a plain function, sent by source. Made once for each function, and its definition once for each source. */
 export function bySource(fn: TaskFn<never[], unknown>): SendableFunction {
   let sendable = byFunction.get(fn);
   if (sendable === undefined) {
-    sendable = new SendableFunction({ id: ++definitions.last, kind: "source", source: checkSource(fn), name: fn.name }, fn as TaskFn<unknown[], unknown>);
-    byFunction.set(fn, sendable);
+    const text = checkSource(fn);
+    const key = `${fn.name} ${text}`;
+    let source = bySourceText.get(key);
+    if (source === undefined) bySourceText.set(key, (source = new SendableFunction({ id: ++definitions.last, kind: "source", source: text, name: fn.name })));
+    byFunction.set(fn, (sendable = new SendableFunction(source.definition, fn as TaskFn<unknown[], unknown>, source)));
   }
   return sendable;
 }
@@ -263,6 +276,11 @@ export function unpackShared(value: unknown, depth = 0): unknown {
     if (unpacked !== inner) Object.defineProperty(record, key, { value: unpacked, enumerable: true, writable: true, configurable: true });
   }
   return value;
+}
+
+/** Shared primitives arrive when it is called, and not at all when it never is. */
+export function unpacking(fn: TaskFn<unknown[], unknown>): TaskFn<unknown[], unknown> {
+  return (...args) => fn(...(unpackShared(args) as unknown[]));
 }
 
 /** Arguments as they were at this call: primitives as they are, everything else cloned, moved parts detached from the caller. */

@@ -29,7 +29,7 @@ import { installedThreads, type RuntimeThreads } from "./seam.ts";
 import { type Fn, Known } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
 import { AWAKE, SharedWork, WOKEN } from "./shared-work.ts";
-import { notCloneable, packShared, type SendableFunction, takeArgs, takeMoves, tellWhenOver, unpackShared } from "./sendable.ts";
+import { notCloneable, packShared, type SendableFunction, takeArgs, takeMoves, tellWhenOver, unpacking } from "./sendable.ts";
 import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, MAIL, REJECTED, SENT, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
 
 /** A pump may hold the event loop so long, in ms. */
@@ -387,19 +387,13 @@ export class WorkerSide implements RuntimeThreads {
 
   #beginWithShared(id: number, known: Known, args: unknown[], lent: Scope): boolean {
     const loading = scopeLoading();
-    if (loading === undefined) {
-      unpackShared(args);
-      return this.#begin(id, 0, known, args, lent);
-    }
-    this.#callWhenLoaded(id, 0, known, loading.then(() => {
-      unpackShared(args);
-      return known.fn ?? compile(known.definition);
-    }), args);
+    if (loading === undefined) return this.#begin(id, 0, known, args, lent, true);
+    this.#callWhenLoaded(id, 0, known, loading.then(() => known.fn ?? compile(known.definition)), args, true);
     return true;
   }
 
   /** Compiles the function if need be, and starts it. */
-  #begin(id: number, generation: number, known: Known, args: unknown[], lent: Scope): boolean {
+  #begin(id: number, generation: number, known: Known, args: unknown[], lent: Scope, hasShared = false): boolean {
     this.#timeCallsOf(known);
     let { fn } = known;
     if (fn === undefined) {
@@ -410,8 +404,8 @@ export class WorkerSide implements RuntimeThreads {
         return true;
       }
     }
-    if (typeof fn === "function") return this.#call(id, generation, known, fn, args, lent);
-    this.#callWhenLoaded(id, generation, known, fn, args);
+    if (typeof fn === "function") return this.#call(id, generation, known, fn, args, lent, hasShared);
+    this.#callWhenLoaded(id, generation, known, fn, args, hasShared);
     return true;
   }
 
@@ -445,7 +439,7 @@ export class WorkerSide implements RuntimeThreads {
     }
   }
 
-  #callWhenLoaded(id: number, generation: number, known: Known, loading: Promise<Fn>, args: unknown[]): void {
+  #callWhenLoaded(id: number, generation: number, known: Known, loading: Promise<Fn>, args: unknown[], hasShared: boolean): void {
     const job = new Running(this, id, generation, known, this.#now);
     this.#keep(job);
     this.#scheduler.hostPending++;                         // a nap would keep the loader waiting
@@ -460,7 +454,7 @@ export class WorkerSide implements RuntimeThreads {
         known.fn = fn;
         if (job.reason !== undefined) fail(CANCELLED, job.reason);
         else {
-          job.task = this.#taskOf(known, fn, args);
+          job.task = this.#taskOf(known, fn, args, hasShared);
           job.task.ending(job);
           this.#scheduler.spawn(job.task);
         }
@@ -473,15 +467,16 @@ export class WorkerSide implements RuntimeThreads {
     );
   }
 
-  #taskOf(known: Known, fn: Fn, args: unknown[]): Task<unknown> {
-    if (!known.takesTaskName) return new Task<unknown>(this.#scheduler, callOf(fn, args));
+  #taskOf(known: Known, fn: Fn, args: unknown[], hasShared: boolean): Task<unknown> {
+    const called = hasShared ? unpacking(fn) : fn;
+    if (!known.takesTaskName) return new Task<unknown>(this.#scheduler, callOf(called, args));
     const name = args.pop() as string;
-    return new Task<unknown>(this.#scheduler, callOf(fn, args)).prepare(name, undefined);
+    return new Task<unknown>(this.#scheduler, callOf(called, args)).prepare(name, undefined);
   }
 
   /** The first poll of a job. */
-  #call(id: number, generation: number, known: Known, fn: Fn, args: unknown[], lent: Scope): boolean {
-    const task = this.#taskOf(known, fn, args);
+  #call(id: number, generation: number, known: Known, fn: Fn, args: unknown[], lent: Scope, hasShared: boolean): boolean {
+    const task = this.#taskOf(known, fn, args, hasShared);
     const goesOn = pollFirst(this.#scheduler, task, lent);
     const isQuick = known.micros >= 0 && known.micros < QUICK_MICROS;
     if (++this.#timed >= TIMED_TOGETHER || !isQuick) this.#readClock();
@@ -601,8 +596,7 @@ export class WorkerSide implements RuntimeThreads {
   }
 
   #startHere({ task, sendable, taken }: Nested): void {
-    if (taken.hasShared) unpackShared(taken.args);
-    startWhenLoaded(this.#scheduler, task, this.#bodyOf(sendable), taken.args);
+    startWhenLoaded(this.#scheduler, task, this.#bodyOf(sendable), taken.args, taken.hasShared);
   }
 
   #bodyOf(sendable: SendableFunction): Fn | Promise<Fn> {
