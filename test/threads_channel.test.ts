@@ -4,6 +4,9 @@ import { describe, expect, test } from "vitest";
 import { type ChannelEnd, DONE, MORE, SEEN } from "../bindings/threads/channel-end.ts";
 import { Channel, CLOSED, encodeMessage, NO_PLACE, NO_ROOM, NOTHING, SENT } from "../bindings/threads/channel.ts";
 import { GRANTED, NOW, REFUSED } from "../bindings/threads/permits.ts";
+import { SharedReceiver } from "../bindings/threads/shared-receiver.ts";
+import { SharedSender } from "../bindings/threads/shared-sender.ts";
+import { setActive } from "../bindings/workers/parking.ts";
 import { END } from "../bindings/sync/stream.ts";
 import { seed } from "./support/lanes.ts";
 
@@ -151,4 +154,47 @@ describe(`a channel in shared memory (TOKIWA_SEED=${seed})`, () => {
     const operation = fc.tuple(fc.nat(1000), fc.nat(10), value);
     fc.assert(fc.property(fc.integer({ min: 1, max: 9 }), starts, fc.array(operation, { maxLength: 120, size: "max" }), play), { seed, numRuns: 500 });
   }, 60_000);
+});
+
+/** Runs `body` while a pool of this thread has jobs out; what `pump` does happens whenever this thread blocks. */
+function pumping(pump: () => void, body: () => void): void {
+  const pool = { canRouse: true, needsNoMessages: true, pump };
+  setActive(pool, true);
+  try {
+    body();
+  } finally {
+    setActive(pool, false);
+  }
+}
+
+describe("blockingSend(), while this thread's pools are pumped", () => {
+  test("sends its own message, whatever is sent meanwhile", () => {
+    const [channel, log] = [Channel.make(1), Channel.make(8)];
+    const [tx, rx, logTx] = [new SharedSender<string>(channel), new SharedReceiver<string>(channel), new SharedSender<string>(log)];
+    tx.trySend("first");
+    const got: string[] = [];
+    pumping(
+      () => {
+        logTx.trySend("a line of the log");
+        if (got.length === 0) got.push(rx.tryRecv());
+      },
+      () => tx.blockingSend("second"),
+    );
+    expect([...got, rx.tryRecv()]).toEqual(["first", "second"]);
+  });
+
+  test("waits for room for bytes", () => {
+    const channel = Channel.make(4, BYTES);
+    const [tx, rx] = [new SharedSender<Uint8Array>(channel), new SharedReceiver<Uint8Array>(channel)];
+    tx.trySend(new Uint8Array(BYTES).fill(1));
+    const got: Uint8Array[] = [];
+    pumping(
+      () => {
+        encodeMessage("a line of the log");
+        if (got.length === 0) got.push(rx.tryRecv());
+      },
+      () => tx.blockingSend(new Uint8Array(BYTES).fill(2)),
+    );
+    expect([...got, rx.tryRecv()].map((bytes) => bytes[0])).toEqual([1, 2]);
+  });
 });

@@ -3,6 +3,7 @@
 import { SendError, TokiwaError, TrySendError } from "../errors.ts";
 import type { Future } from "../future.ts";
 import { checkAlike, checkDuration, checkInteger } from "../options.ts";
+import { pumpPools } from "../workers/parking.ts";
 import { PACK, packablesExist } from "../workers/sendable.ts";
 import { SendWithin } from "../sync/send-within.ts";
 import { lazy } from "../task/lazy.ts";
@@ -85,8 +86,9 @@ export class SharedSender<T> implements Disposable {
     const { isShut, channel } = this.#handle;
     if (isShut) throw new SendError(value);
     checkMayBlock("blockingSend()");
-    const encoded = encodeMessage(value);
+    let encoded = encodeMessage(value);
     let result = channel.put(encoded, false);
+    if (result !== SENT) encoded = { ...encoded };         // what is pumped while this waits may encode messages of its own
     const hasPlace = result === NO_PLACE;
     if (hasPlace) {
       try {
@@ -97,7 +99,10 @@ export class SharedSender<T> implements Disposable {
       result = NO_ROOM;
     }
     for (let isFirst = hasPlace; result === NO_ROOM || result === NO_PLACE; isFirst = false) {
-      if (!isFirst) pauseThread();
+      if (!isFirst) {
+        pauseThread();
+        pumpPools();                                       // who receives may be a job that has not been posted yet
+      }
       result = channel.put(encoded, hasPlace);
     }
     if (result === CLOSED) throw new SendError(value);
