@@ -4,6 +4,7 @@ import { channelHome } from "../bindings/threads/channel-home.ts";
 import { type Far, portTo, remote } from "../bindings/threads/far.ts";
 import { SharedReceiver } from "../bindings/threads/shared-receiver.ts";
 import { SharedSender } from "../bindings/threads/shared-sender.ts";
+import { SharedSemaphore } from "../bindings/threads/shared-sync.ts";
 import { sleep } from "../bindings/time/sleep.ts";
 
 interface Ends {
@@ -125,6 +126,19 @@ describe("a channel that lives on the thread that made it", () => {
     const end = Promise.resolve(rx.recv());
     child.die();                                           // with its sender and its permits
     expect(await end).toBe(undefined);
+  });
+
+  test("what is shared is in no message, at home or elsewhere", async () => {
+    const { tx, rx, client } = channel(1);
+    const value = [new SharedSemaphore(1)] as never;
+    for (const one of [tx, client().tx]) {
+      expect(await codeOf(() => one.send(value))).toEqual(["TokiwaError", "TOKIWA_NOT_CLONEABLE"]);
+      expect(await codeOf(() => one.sendTimeout(value, 1))).toEqual(["TokiwaError", "TOKIWA_NOT_CLONEABLE"]);
+      const permit = await one.reserve();
+      expect(await codeOf(() => permit.send(value))).toEqual(["TokiwaError", "TOKIWA_NOT_CLONEABLE"]);
+      permit.send(1);
+      expect(await rx.recv()).toBe(1);
+    }
   });
 
   test("counts, and what cannot wait, need shared memory", () => {

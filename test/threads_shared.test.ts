@@ -398,3 +398,61 @@ describe("sharedChannel", () => {
     expect(await rx.recv()).toBe(undefined);
   });
 });
+
+describe("what is shared cannot be copied:", () => {
+  const words = (): Int32Array => new Int32Array(new SharedArrayBuffer(4));
+  const refused = expect.objectContaining({ code: "TOKIWA_NOT_CLONEABLE", message: expect.stringContaining("as an argument") });
+  const ring: { self?: unknown; semaphore?: unknown } = {};
+  Object.assign(ring, { self: ring, semaphore: new SharedSemaphore(1) });
+  const values: [string, () => unknown][] = [
+    ["a semaphore", () => new SharedSemaphore(1)],
+    ["a mutex in an object", () => ({ inside: [new SharedMutex(0)] })],
+    ["a notification in a map", () => new Map([["it", new SharedNotify()]])],
+    ["a barrier in a set, deep down", () => [[[[[[[[new Set([new SharedBarrier(2)])]]]]]]]]],
+    ["a receiver", () => sharedChannel(1)[1]],
+    ["a weak sender", () => sharedChannel(1)[0].downgrade()],
+    ["a semaphore in a ring of objects", () => ring],
+    ["shared memory", () => new SharedArrayBuffer(4)],
+    ["words in shared memory", words],
+    ["bytes in shared memory, in an object", () => ({ bytes: new Uint8Array(new SharedArrayBuffer(4)) })],
+    ["a view of shared memory as a key", () => new Map([[new DataView(new SharedArrayBuffer(4)), 1]])],
+  ];
+
+  test.each(values)("%s is in no message of a channel, and in no value of a mutex", async (_, make) => {
+    const [tx, rx] = sharedChannel<unknown>(1);
+    expect(() => tx.trySend(make())).toThrow(refused);
+    expect(() => tx.blockingSend(make())).toThrow(refused);
+    await expect(tx.send(make())).rejects.toThrow(refused);
+    const permit = tx.tryReserve();
+    expect(() => permit.send(make())).toThrow(refused);
+    permit.send("its place is still there");
+    expect(rx.tryRecv()).toBe("its place is still there");
+    expect([tx.capacity, rx.length]).toEqual([1, 0]);
+    expect(() => new SharedMutex(make())).toThrow(refused);
+    const mutex = new SharedMutex<unknown>("as it was");
+    const guard = mutex.tryLock();
+    guard.value = make();
+    expect(() => guard.unlock()).toThrow(refused);
+    expect(mutex.tryLock().value).toBe("as it was");
+  });
+
+  test("a sender that was refused is not counted", async () => {
+    const [tx] = sharedChannel<unknown>(1);
+    const [inner, end] = sharedChannel<number>(1);
+    for (const value of [inner, { inner }]) expect(() => tx.trySend(value)).toThrow(refused);
+    expect(end.senderStrongCount).toBe(1);
+    inner.close();
+    expect(await end.recv()).toBe(undefined);
+  });
+
+  test("a message of bytes has those of a view of shared memory, and what looks like a shared primitive is a message", async () => {
+    const [tx, rx] = sharedChannel<unknown>(2);
+    const bytes = new Uint8Array(new SharedArrayBuffer(2));
+    bytes.set([1, 2]);
+    const lookalike = { "tokiwa:shared": "semaphore", state: 1 };
+    tx.trySend(bytes);
+    tx.trySend(lookalike);
+    bytes.fill(0);
+    expect([rx.tryRecv(), await rx.recv()]).toEqual([new Uint8Array([1, 2]), lookalike]);
+  });
+});

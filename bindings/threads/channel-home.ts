@@ -7,6 +7,7 @@ import { mpsc, type Permit, type Sender } from "../sync/mpsc.ts";
 import { Notify } from "../sync/notify.ts";
 import { Semaphore } from "../sync/semaphore.ts";
 import { SENT } from "./channel.ts";
+import { checkCopied } from "./copies.ts";
 import { atHome, type Far, type Home } from "./far.ts";
 import { type Place, SharedSendPermit } from "./send-permit.ts";
 
@@ -77,6 +78,7 @@ function senderHome(tx: Sender<unknown>): Home {
 export function reserveFar<T, R>(far: Far, count: number, give: (permits: SharedSendPermit<T>[]) => R): Future<R> {
   const placeOf = (token: number): Place<T> => ({
     send(value) {
+      checkCopied(value);
       far.tell("sendReserved", token, value);
       return SENT;
     },

@@ -2,8 +2,9 @@
 // the host clones (v8.serialize on servers), in pages JSON with tags for what JSON does not know.
 
 import { builtinModule } from "../host.ts";
-import { notCloneable, packShared, unpackShared } from "../workers/sendable.ts";
+import { notCloneable } from "../workers/sendable.ts";
 import { whole } from "../workers/inline.ts";
+import { checkCopied } from "./copies.ts";
 
 const UNDEFINED = 0;
 const NULL = 1;
@@ -60,9 +61,9 @@ export function encode(value: unknown): Encoded {
   }
   if (value === null) return set(NULL);
   if (value instanceof Uint8Array && Object.getPrototypeOf(value) === Uint8Array.prototype) return set(BYTES, value);
-  const packed = packShared(value, []);
+  checkCopied(value);
   try {
-    return set(OBJECT, hostSerializer()?.serialize(packed) ?? encoder.encode(JSON.stringify(tag(packed))));
+    return set(OBJECT, hostSerializer()?.serialize(value) ?? encoder.encode(JSON.stringify(tag(value))));
   } catch (cause) {
     throw notCloneable("the value", cause);
   }
@@ -85,7 +86,7 @@ export function decode(kind: number, number: number, bytes: Uint8Array): unknown
       return bytes;
     case OBJECT: {
       const v8 = hostSerializer();
-      return unpackShared(v8 === undefined ? untag(JSON.parse(decoder.decode(bytes))) : v8.deserialize(bytes));
+      return v8 === undefined ? untag(JSON.parse(decoder.decode(bytes))) : v8.deserialize(bytes);
     }
     default:
       return undefined;

@@ -15,6 +15,9 @@ const MAX_CAPACITY = 1 << 20;
 /**
  * A bounded channel between threads. Both ends travel as arguments; messages are cloned, numbers cost no allocation.
  *
+ * Shared primitives, ends of channels among them, and shared memory cannot be in a message: `TOKIWA_NOT_CLONEABLE`. Pass them as arguments.
+ * A `Uint8Array` by itself is sent as its bytes, wherever they lie.
+ *
  * @param capacity messages that may wait, 1 to 1 048 576; besides, 4 MB of bytes
  * @example
  * const [tx, rx] = sharedChannel(16);

@@ -10,6 +10,7 @@ import { checkFunction } from "../options.ts";
 import { lazy } from "../task/lazy.ts";
 import { PACK, packablesExist, registerPackable } from "../workers/sendable.ts";
 import { decode, encode, NUMBER } from "./codec.ts";
+import { checkCopied, copied } from "./copies.ts";
 import { Semaphore } from "../sync/semaphore.ts";
 import { ownId } from "../workers/family.ts";
 import { whole } from "../workers/inline.ts";
@@ -93,13 +94,13 @@ export class SharedMutex<T = undefined> {
   readonly #far: Far | undefined;
 
   /**
-   * @param value anything that can be cloned, at most 16 MB as bytes
+   * @param value anything that can be cloned, at most 16 MB as bytes; other shared primitives and shared memory are passed as arguments beside it
    * @throws {TokiwaError} `TOKIWA_NOT_CLONEABLE`
    */
   constructor(value?: T) {
     packablesExist();
     if (farGiven !== undefined || !canShare()) {
-      this.#far = farGiven ?? atHome(mutexHome(structuredClone(value)));
+      this.#far = farGiven ?? atHome(mutexHome(copied(value)));
       return;
     }
     this.#permits = new Permits(given?.words ?? Permits.make({ permits: 1, overtakes: true }));
@@ -179,7 +180,7 @@ export class SharedMutex<T = undefined> {
       return far.ask<[number, T], SharedMutexGuard<T>>(
         "lock",
         [],
-        ([token, value]) => new SharedMutexGuard(far.home === undefined ? value : structuredClone(value), (changed) => far.tell("unlock", token, far.home === undefined ? changed : structuredClone(changed))),
+        ([token, value]) => new SharedMutexGuard(far.home === undefined ? value : structuredClone(value), (changed) => unlockFar(far, token, changed)),
         ([token]) => far.tell("release", token),
       );
     }
@@ -242,6 +243,17 @@ registerPackable("mutex", (state: State | MessagePort) => {
     given = farGiven = undefined;
   }
 });
+
+/** What cannot be copied leaves the value as it was. */
+function unlockFar(far: Far, token: number, changed: unknown): void {
+  try {
+    if (far.home === undefined) checkCopied(changed);      // posting it copies it
+    far.tell("unlock", token, far.home === undefined ? changed : copied(changed));
+  } catch (error) {
+    far.tell("release", token);
+    throw error;
+  }
+}
 
 function mutexHome(value: unknown): Home {
   const lock = new Semaphore(1);

@@ -12,6 +12,7 @@ import { checkMayBlock, pauseThread } from "./blocking.ts";
 import { Channel, CLOSED, encodeMessage, NO_PLACE, NO_ROOM, SENT } from "./channel.ts";
 import { reserveFar } from "./channel-home.ts";
 import { closedOf, Reserve, reserveNow, Send } from "./channel-waits.ts";
+import { checkCopied } from "./copies.ts";
 import type { SharedSendPermit } from "./send-permit.ts";
 import { SenderHandle } from "./sender-handle.ts";
 
@@ -40,9 +41,16 @@ export class SharedSender<T> implements Disposable {
 
   /** Of a sender that lives elsewhere, unless it was closed. */
   #ask<R>(value: unknown, ask: (far: Far) => Future<R>): Future<R> {
-    if (this.#isFarOpen) return ask(this.#far!);
+    let refusal: unknown;
+    try {
+      if (!this.#isFarOpen) throw new SendError(value);
+      checkCopied(value);
+      return ask(this.#far!);
+    } catch (error) {
+      refusal = error;
+    }
     return lazy(() => {
-      throw new SendError(value);
+      throw refusal;
     });
   }
 
