@@ -126,11 +126,11 @@ export class Engine {
   }
 
   #spawnSendable(sendable: unknown, args: unknown[], name: string | undefined, signal: AbortSignal | undefined): JoinHandle<unknown> {
+    if (signal?.aborted === true) return this.#start(new Task<unknown>(this.scheduler, ignore).prepare(name, signal));        // here, where it does not run
     const task = new Task<unknown>(this.scheduler, null);
     if (name !== undefined || signal !== undefined) task.prepare(name, signal);
     if (this.isShuttingDown || this.scheduler.isClosed) return task.refuse(shutDownError());
     this.openThreads().spawn(task, sendable, args);
-    if (signal?.aborted === true) task.abort(signal.reason);
     return task;
   }
 

@@ -259,6 +259,7 @@ describe.each(transports)("errors of a task (%s)", (transport) => {
     expect(many).toBeInstanceOf(AggregateError);
     expect((many as unknown as AggregateError).errors).toEqual([expect.any(TypeError), "b"]);
     const aborted = await thrownBy(() => { throw new DOMException("stop", "AbortError"); });
+    expect(await thrownBy(() => { throw new WebAssembly.RuntimeError("trap"); })).toBeInstanceOf(WebAssembly.RuntimeError);
     expect(aborted).toBeInstanceOf(DOMException);
     expect([aborted.name, aborted.message, aborted["code"]]).toEqual(["AbortError", "stop", 20]);
     const own = await thrownBy(() => {

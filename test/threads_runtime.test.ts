@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { JoinError, OptionError, Runtime, run, type Sendable, sleep, spawnBlocking, type Suspend, TokiwaError } from "tokiwa";
+import { JoinError, OptionError, Runtime, run, type Sendable, sleep, spawnBlocking, type Suspend, taskBuilder, TokiwaError } from "tokiwa";
 import { move, registerError, send, sharedChannel, type SharedSender } from "tokiwa/threads";
 import { afterEach, describe, expect, test } from "vitest";
 import { seed } from "./support/lanes.ts";
@@ -279,6 +279,36 @@ describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
       expect(result).toMatchObject({ status: "rejected", reason: { name: "JoinError", code: "TOKIWA_WORKER_DIED" } });
       expect(await runtime.spawn(send(() => "alive"))).toBe("alive");
     }
+  });
+
+  test("a signal that was aborted before keeps a job from running, however quick the workers are", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const ran = send(() => "ran");
+    await runtime.spawn(ran);
+    const handles = [];
+    for (let i = 0; i < 50; i++) {
+      handles.push(runtime.enter(() => taskBuilder({ signal: AbortSignal.abort("before") }).spawn(ran)));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    for (const handle of handles) expect(await handle.result()).toMatchObject({ status: "cancelled", reason: { code: "TOKIWA_CANCELLED", cause: "before" } });
+  });
+
+  test("a job sees what abort() was called with", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const begun = new Int32Array(new SharedArrayBuffer(4));
+    const handle = runtime.spawn(send(async (begun: Int32Array) => {
+      const { signal } = tokiwa.currentTask();
+      Atomics.store(begun, 0, 1);
+      try {
+        await tokiwa.sleep(600_000);
+        return [];
+      } catch (error) {
+        return [(error as Error).cause, (signal.reason as Error).cause];
+      }
+    }), begun);
+    while (Atomics.load(begun, 0) === 0) await sleep(1);
+    handle.abort("bye");
+    expect(await handle).toEqual(["bye", "bye"]);
   });
 
   test("a job cannot shut down the runtime it is served by", async () => {

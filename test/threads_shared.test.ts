@@ -122,6 +122,19 @@ describe("SharedSemaphore, SharedNotify, SharedBarrier", () => {
     await expect(gate.acquireMany(3)).rejects.toMatchObject({ code: "TOKIWA_CLOSED" });
   });
 
+  test("a closed semaphore has no permits for anybody, however many are free", async () => {
+    const gate = new SharedSemaphore(2);
+    const held = gate.tryAcquire();
+    gate.close();
+    const closed = expect.objectContaining({ code: "TOKIWA_CLOSED" });
+    await expect(Promise.resolve(gate.acquire())).rejects.toThrow(closed);
+    await expect(pool.exec(async (s: SharedSemaphore) => void (await s.acquireMany(0)), gate)).rejects.toThrow(closed);
+    await expect(pool.exec((s: SharedSemaphore) => void s.blockingAcquire(), gate)).rejects.toThrow(closed);
+    expect(() => gate.tryAcquire()).toThrow(closed);
+    held.release();
+    expect(gate.availablePermits).toBe(2);
+  });
+
   test("a notification wakes one, is kept for the next, or wakes all who wait", async () => {
     const notify = new SharedNotify();
     notify.notifyOne();

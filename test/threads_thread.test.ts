@@ -194,6 +194,13 @@ describe.each(transports)("ThreadPool (%s)", (transport) => {
 test("arguments of threads are checked", () => {
   expect(() => new Thread({ name: 1 as never })).toThrow(OptionError);
   expect(() => new ThreadPool({ size: 0 })).toThrow("size must be an integer from 1 to 1024, got 0");
+  expect(() => new ThreadPool({ size: null as never })).toThrow("size must be an integer from 1 to 1024, got null");
+  for (const of of [Thread, ThreadPool]) {
+    expect(() => new of({ transport: null as never })).toThrow("transport must be one of");
+    expect(() => new of({ resourceLimits: 5 as never })).toThrow("resourceLimits must be an object, got 5");
+    for (const limit of ["x", -1, 0, Number.NaN]) expect(() => new of({ resourceLimits: { stackSizeMb: limit as never } })).toThrow("resourceLimits.stackSizeMb must be a number above 0, got");
+  }
+  expect(() => send("")).toThrow("name must be one that expose() has registered");
   const thread = new Thread();
   expect(() => thread.execJs("return 1", { "a, b = evil()": 1 })).toThrow("identifiers");
   expect(() => thread.exec("x" as never)).toThrow("fn must be a function");

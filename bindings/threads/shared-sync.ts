@@ -100,7 +100,7 @@ export class SharedSemaphore {
       const lender = (token: number): Lender => ({ release: () => far.tell("release", token), forget: () => far.tell("forget", token) });
       return far.ask<number, SharedPermit>("acquire", [count], (token) => new SharedPermit(lender(token), count), (token) => far.tell("release", token));
     }
-    return new Take(this.#permits, count, "a permit of a SharedSemaphore", () => new SharedPermit(this.#permits, count), closed);
+    return new Take(this.#permits, count, "a permit of a SharedSemaphore", () => this.#taken(count), closed);
   }
 
   /** @throws {TryAcquireError} `TOKIWA_NO_PERMITS` | `TOKIWA_CLOSED` */
@@ -121,7 +121,15 @@ export class SharedSemaphore {
     checkInteger("count", count, 0, MAX_PERMITS);
     if (this.#far !== undefined) noSharedMemory("blockingAcquire()");
     this.#permits.takeBlocking(count, "blockingAcquire()");
-    return new SharedPermit(this.#permits, count);
+    return this.#taken(count);
+  }
+
+  /** Once it is closed what is free is nobody's: messages in a channel are, which have the same permits. */
+  #taken(count: number): SharedPermit {
+    const permits = this.#permits;
+    if (!permits.isClosed) return new SharedPermit(permits, count);
+    permits.release(count);
+    return closed();
   }
 
   addPermits(count: number): void {

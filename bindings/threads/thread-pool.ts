@@ -3,7 +3,7 @@
 import { checkFunction, checkInteger, checkOptions } from "../options.ts";
 import { processors } from "../host.ts";
 import { Pool } from "../workers/pool.ts";
-import { checkThreadName, checkTransport, threadNames } from "../workers/provider.ts";
+import { checkThreadName, checkResourceLimits, checkTransport, threadNames } from "../workers/provider.ts";
 import type { ResourceLimits } from "../workers/start.ts";
 import { Executor } from "./executor.ts";
 
@@ -34,7 +34,8 @@ export class ThreadPool extends Executor implements AsyncDisposable {
   /** @throws {OptionError} naming the option, what it may be and what it was */
   constructor(options?: ThreadPoolOptions) {
     const { size, name, transport, worker, resourceLimits } = checkOptions<ThreadPoolOptions>("options", options);
-    const threads = checkInteger("size", size ?? processors(), 1, 1024);
+    checkResourceLimits(resourceLimits);
+    const threads = checkInteger("size", size === undefined ? processors() : size, 1, 1024);
     checkThreadName("name", name);
     if (worker !== undefined) checkFunction("worker", worker);
     const pool = new Pool({

@@ -4,7 +4,7 @@ import { OptionError } from "../errors.ts";
 import { checkFunction, checkOptions, show } from "../options.ts";
 import { shared } from "../registry.ts";
 import { Pool } from "../workers/pool.ts";
-import { checkTransport } from "../workers/provider.ts";
+import { checkResourceLimits, checkTransport } from "../workers/provider.ts";
 import type { ResourceLimits } from "../workers/start.ts";
 import { Executor } from "./executor.ts";
 
@@ -42,6 +42,7 @@ export class Thread extends Executor implements Disposable {
     const { name, transport, worker, module, resourceLimits } = checkOptions<ThreadOptions>("options", options);
     if (name !== undefined && typeof name !== "string") throw new OptionError(`name must be a string, got ${show(name)}`);
     if (worker !== undefined) checkFunction("worker", worker);
+    checkResourceLimits(resourceLimits);
     if (module !== undefined && !(module instanceof ArrayBuffer)) throw new OptionError(`module must be an ArrayBuffer, got ${show(module)}`);
     const id = ++ids.last;
     const called = name ?? `thread-${id}`;

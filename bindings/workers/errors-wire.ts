@@ -74,6 +74,8 @@ function fillTable(): void {
   if (classes.size > 0) return;
   for (const [name, errorClass] of Object.entries(BUILT_IN)) enter(name, errorClass);
   for (const [name, errorClass] of Object.entries(OWN)) enter(name, errorClass);
+  const { RuntimeError, CompileError, LinkError } = WebAssembly;
+  for (const [name, errorClass] of Object.entries({ RuntimeError, CompileError, LinkError })) enter(`WebAssembly.${name}`, errorClass);
 }
 
 /** A DOMException (AbortError, DataCloneError and others of the host) has its name and code from its constructor only. */
@@ -197,4 +199,10 @@ export function unpackError(packed: PackedError): unknown {
   for (const [key, value] of packed.props ?? []) define(key, value, key !== "name");
   if (packed.name !== undefined && error.name !== packed.name) define("name", packed.name, false);
   return error;
+}
+
+/** What `abort()` was called with, of the error that came of it. */
+export function reasonOf(packed: PackedError): unknown {
+  const error = unpackError(packed);
+  return error instanceof JoinError && error.code === "TOKIWA_CANCELLED" ? error.cause : error;
 }

@@ -2,7 +2,7 @@
 
 import { ContextError, OptionError } from "../errors.ts";
 import { processors } from "../host.ts";
-import { checkDuration, checkFunction, checkInteger, checkOneOf, show } from "../options.ts";
+import { checkDuration, checkFunction, checkInteger, checkOneOf, checkOptions, show } from "../options.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import { JoinError } from "../errors.ts";
 import type { Task } from "../task/task.ts";
@@ -28,7 +28,7 @@ export function threadNames(given: ThreadOptions["threadName"], fallback: string
 }
 
 export function checkTransport(value: ThreadOptions["transport"]): boolean {
-  const transport = checkOneOf("transport", value ?? "auto", ["auto", "shared", "messages"]);
+  const transport = checkOneOf("transport", value === undefined ? "auto" : value, ["auto", "shared", "messages"]);
   if (transport === "shared" && !canShare()) {
     throw new OptionError('transport must be "auto" or "messages" here: "shared" needs SharedArrayBuffer, which a page has only with COOP and COEP headers');
   }
@@ -41,6 +41,13 @@ export function checkThreadName(name: string, value: unknown): void {
   }
 }
 
+/** A host that is given a limit it cannot read ignores it, or ends the process. */
+export function checkResourceLimits(value: ThreadOptions["resourceLimits"]): void {
+  for (const [name, limit] of Object.entries(checkOptions<object>("resourceLimits", value))) {
+    if (limit !== undefined && !(typeof limit === "number" && limit > 0 && limit < Infinity)) throw new OptionError(`resourceLimits.${name} must be a number above 0, got ${show(limit)}`);
+  }
+}
+
 const threads: ThreadsProvider = {
   isSendable,
   check(options) {
@@ -50,9 +57,7 @@ const threads: ThreadsProvider = {
     if (threadKeepAlive !== undefined) checkDuration("threadKeepAlive", threadKeepAlive);
     checkThreadName("threadName", threadName);
     if (worker !== undefined) checkFunction("worker", worker);
-    if (resourceLimits !== undefined && (typeof resourceLimits !== "object" || resourceLimits === null)) {
-      throw new OptionError(`resourceLimits must be an object, got ${show(resourceLimits)}`);
-    }
+    checkResourceLimits(resourceLimits);
     checkTransport(transport);
   },
   open: (scheduler, isMulti, options) => new PooledThreads(scheduler, isMulti, options),

@@ -112,7 +112,7 @@ export function byDefinition(definition: Definition): SendableFunction {
  * Makes a function that may run on another thread.
  *
  * - `send(fn)`: by source text. It captures nothing (a variable of the place it was written in is a
- *   `TOKIWA_FREE_VARIABLE` error that names it); it finds this package as `tokiwa` and gets everything else as arguments.
+ *   error that names it); it finds this package as `tokiwa` and gets everything else as arguments.
  * - `send(url, name)`: an export of a module; the URL must be absolute.
  * - `send(name)`: registered by `expose()` in the entry that the `worker` option starts.
  *
@@ -125,7 +125,10 @@ export function send<F = (...args: unknown[]) => unknown>(name: string): Sendabl
 export function send(what: unknown, name?: string): unknown {
   if (isSendable(what)) return what;
   if (typeof what === "function" && name === undefined) return bySource(what as TaskFn<never[], unknown>);
-  if (typeof what === "string" && name === undefined) return byDefinition({ id: 0, kind: "exposed", name: what });
+  if (typeof what === "string" && name === undefined) {
+    if (what === "") throw new OptionError('name must be one that expose() has registered, got ""');
+    return byDefinition({ id: 0, kind: "exposed", name: what });
+  }
   if (!(typeof what === "string" || what instanceof URL)) throw new OptionError(`send() takes a function, a URL and a name, or a name, got ${show(what)}`);
   if (typeof name !== "string" || name === "") throw new OptionError(`name must be the name of an export, got ${show(name)}`);
   const url = String(what);
@@ -338,5 +341,5 @@ export function takeArgs(args: unknown[]): TakenArgs {
 }
 
 export function notCloneable(what: string, cause?: unknown): TokiwaError {
-  return new TokiwaError("TOKIWA_NOT_CLONEABLE", `${what} cannot be sent to another thread${cause instanceof Error ? `: ${cause.message}` : ""}. Send plain data, and functions with send().`, { cause });
+  return new TokiwaError("TOKIWA_NOT_CLONEABLE", `${what} cannot be sent to another thread${cause instanceof Error ? `: ${cause.message.replace(/\.+$/, "")}` : ""}. Send plain data, and functions with send().`, { cause });
 }

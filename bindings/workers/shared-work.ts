@@ -9,7 +9,7 @@ import { pollFirst } from "../scheduler/burst.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Scope } from "../task/scope.ts";
 import { callOf, type RemoteBody, type Task } from "../task/task.ts";
-import { packError, type PackedError, unpackError } from "./errors-wire.ts";
+import { packError, type PackedError, reasonOf } from "./errors-wire.ts";
 import { readOne } from "./inline.ts";
 import { settleTask } from "./job.ts";
 import type { Fn, Known } from "./known.ts";
@@ -228,7 +228,7 @@ export class SharedWork {
     const job = this.running.get(record);
     if (job === undefined || job.generation !== generation) return;
     else if (job.task === undefined) job.reason = reason;
-    else job.task.abort(unpackError(reason));
+    else job.task.abort(reasonOf(reason));
   }
 
   // ---- ending

@@ -18,7 +18,7 @@ import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Scope } from "../task/scope.ts";
 import { callOf, Task, type TaskResult } from "../task/task.ts";
 import { compile, explainFreeVariable, scopeLoading } from "./compile.ts";
-import { packError, type PackedError, unpackError } from "./errors-wire.ts";
+import { packError, type PackedError, reasonOf } from "./errors-wire.ts";
 import { Incoming } from "./incoming.ts";
 import { MessageLookout } from "./lookout.ts";
 import { type Nested, Offers } from "./offers.ts";
@@ -234,7 +234,7 @@ export class WorkerSide implements RuntimeThreads {
     if (job === undefined) {
       if (this.#incoming.has(id)) this.#aborted.set(id, reason);
     } else if (job.task === undefined) job.reason = reason;
-    else job.task.abort(unpackError(reason));
+    else job.task.abort(reasonOf(reason));
   }
 
   // ---- starting
