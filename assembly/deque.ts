@@ -15,7 +15,7 @@
 
 import { DEQUE_CAPACITY, THREAD_DEQUE, THREAD_PLACES } from "./pool-layout";
 import { NIL } from "./layout";
-import { loadLong, replaceLong } from "./sync";
+import { loadLong, replaceLong, storeLong } from "./sync";
 
 // @ts-ignore: the name exists only with --use
 const CAPACITY: u32 = isDefined(TOKIWA_MODEL) ? 4 : DEQUE_CAPACITY;
@@ -137,6 +137,11 @@ export function stealHalf(victim: usize, mine: usize, me: u32): u32 {
   if (count > 1) publish(mine, count - 1);
   endSteal(victim, me);                                     // after the copy is whole: a death before it queues them again
   return item;
+}
+
+/** Drops what a dead worker had. A thief that is copying goes on: what it copies are hints. */
+export function empty(thread: usize): void {
+  storeLong(thread + THREAD_DEQUE, 0);
 }
 
 /** Frees the places that `thief` was copying. After its death too: what it was copying is queued again by whoever noticed. */

@@ -15,7 +15,7 @@ import {
   threadPtr,
 } from "./pool-map";
 import * as deque from "./deque";
-import { allowSleep, lengthOf, popSome, pushAll, unlock } from "./ring";
+import { allowSleep, clear, lengthOf, popSome, pushAll, unlock } from "./ring";
 import { loadWord, replaceWord, storeWord, waitWord } from "./sync";
 
 /** One look in so many goes to the injector first, or to the oldest of the own queue: nothing waits for ever. */
@@ -68,14 +68,14 @@ export function inject(count: u32): u32 {
   return <u32>pushAll(injectorPtr(), injectorCells(), injectorMask(), scratchPtr(me), count, me);
 }
 
-/** Queues a record here, where others can steal it. @returns false when the injector is full too */
+/** Queues a record here, where others can steal it. @returns how many are left in this thread's scratch, in no queue: the injector is full too */
 export function push(record: u32): u32 {
   const thread = threadPtr(me);
-  if (deque.push(thread, record)) return 1;
+  if (deque.push(thread, record)) return 0;
   const scratch = scratchPtr(me);
-  const count = deque.popOldest(thread, scratch, CHUNK_MAX);
-  store<u32>(scratch + (<usize>count << 2), record);
-  return <u32>pushAll(injectorPtr(), injectorCells(), injectorMask(), scratch, count + 1, me);
+  const count = deque.popOldest(thread, scratch, CHUNK_MAX) + 1;
+  store<u32>(scratch + (<usize>(count - 1) << 2), record);
+  return pushAll(injectorPtr(), injectorCells(), injectorMask(), scratch, count, me) ? 0 : count;
 }
 
 /** After something was queued: wakes a sleeper if need be. @returns its number, -1, or NOBODY_YET */
@@ -229,13 +229,12 @@ export function injected(): u32 {
 // ---- deaths: called by the owner of the pool
 
 /**
- * A worker is dead. Its own records are given up, its part in others' queues mended; then every job that is QUEUED is queued
- * again, for the dead one may have had its number.
- *
- * @returns false when the injector is full, or locked: call again
+ * A worker is dead. Its own records are given up, its part in others' queues mended. Once for each death, and before another worker
+ * takes its place: what it would do to that one's jobs. requeue() comes next.
  */
-export function bury(thread: u32): u32 {
+export function bury(thread: u32): void {
   idle.setState(thread, ABSENT);
+  deque.empty(threadPtr(thread));
   unlock(injectorPtr(), thread);
   for (let t: u32 = 0; t < threadCount(); t++) {
     unlock(mailboxPtr(t), thread);
@@ -247,15 +246,20 @@ export function bury(thread: u32): u32 {
     replaceWord(state, QUEUED, CANCELLED_UNSTARTED);
     if (loadWord(state) == (STARTED | (thread << STATE_SHIFT))) storeWord(state, FREE);
   }
-  return requeue();
 }
 
 function bitsOfSlots(): u32 {
   return ctz<u32>(slotCount());
 }
 
-/** Queues every job again that may have been in the hands of a dead thread. */
-function requeue(): u32 {
+/**
+ * After a death: queues every job that is QUEUED, for the dead one may have had its number. The injector is emptied first, or it would
+ * fill with numbers of the same jobs when one death follows another.
+ *
+ * @returns false when the injector is full, or locked: call again
+ */
+export function requeue(): u32 {
+  if (!clear(injectorPtr(), me)) return 0;
   const scratch = scratchPtr(me);
   let count: u32 = 0;
   const end = threadCount() << bitsOfSlots();

@@ -79,3 +79,11 @@ export function popSome(ring: usize, cells: usize, mask: u32, to: usize, share: 
   leave(ring + RING_POP_LOCK);
   return count;
 }
+
+/** Drops all numbers. @returns false when the owner has given up */
+export function clear(ring: usize, me: u32): bool {
+  if (!enter(ring + RING_POP_LOCK, me)) return false;
+  storeWord(ring + RING_HEAD, loadWord(ring + RING_TAIL));
+  leave(ring + RING_POP_LOCK);
+  return true;
+}

@@ -30,6 +30,16 @@ function program(source: string): Promise<{ code: number; output: string; errors
 
 const died = { status: "rejected", reason: { name: "JoinError", code: "TOKIWA_WORKER_DIED" } };
 
+describe("a worker that dies", () => {
+  test("again and again, while thousands of jobs wait, rejects those that have killed it and no other", { timeout: 60_000 }, async () => {
+    const runtime = multi({ workerThreads: 1, transport: "shared" });
+    const run = send((n: number) => (n % 500 === 499 ? process.exit(1) : n));
+    const results = await Promise.all(Array.from({ length: 10_000 }, (_, n) => runtime.spawn(run, n).result()));
+    const wrong = results.flatMap((result, n) => (result.status === (n % 500 === 499 ? "rejected" : "fulfilled") && (result.status === "rejected" || result.value === n) ? [] : [n]));
+    expect(wrong).toEqual([]);
+  });
+});
+
 describe.each(transports)("a worker that dies (%s)", (transport) => {
   test.each([0, 1, 42])("by process.exit(%i) rejects its task with that code, and is replaced", async (code) => {
     const runtime = multi({ workerThreads: 2, transport });

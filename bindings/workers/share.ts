@@ -36,7 +36,8 @@ interface PoolCalls {
   sleepers(): number;
   injected(): number;
   queuedByWorkers(): number;
-  bury(thread: number): number;
+  bury(thread: number): void;
+  requeue(): number;
 }
 
 /** What a worker is told of it. */

@@ -103,6 +103,7 @@ export class SharedJobs implements JobPlace {
 
   /** Queues what was delivered, wakes a worker, and sees to it that this thread learns what comes back. */
   flush(): void {
+    if (this.#mustRequeue) this.#requeue();
     if (this.#numbers.length > 0) this.#inject();
     this.listen();
   }
@@ -256,10 +257,10 @@ export class SharedJobs implements JobPlace {
 
   answer(): void {}
 
-  /** The worker in this place has died, and touches the memory no more. */
+  /** The worker in this place has died, and touches the memory no more. Before another one takes the place. */
   bury(thread: number, death: JoinError): void {
     const { share } = this;
-    const retry = share.calls.bury(thread) === 0;
+    share.calls.bury(thread);
     this.collect();
     for (const job of [...this.#jobs]) {
       if (job === undefined) continue;
@@ -271,9 +272,18 @@ export class SharedJobs implements JobPlace {
     for (let record = 1 << share.slotBits; record < end; record++) {
       if (share.isStartedBy(record, thread)) this.#pool.tell(share.ownerOf(record), { k: "results", answers: [REJECTED, 0, record, 1, reason] });
     }
-    this.wakeOne();
-    if (retry) startTimer(() => this.bury(thread, death), 1);
+    this.#requeue();
     this.listen();
+  }
+
+  /** Somebody has died, and not all that it may have had in its hands is queued again. */
+  #mustRequeue = false;
+
+  #requeue(): void {
+    this.#numbers = [];                                    // those are QUEUED too
+    this.#mustRequeue = this.share.calls.requeue() === 0;
+    if (this.#mustRequeue) this.#pool.lookAgain(1);
+    this.wakeOne();
   }
 
   /** Whether the worker runs a job, or serves its event loop. */

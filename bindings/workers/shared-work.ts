@@ -142,7 +142,8 @@ export class SharedWork {
     task.ofRemote(spawned);
     this.#scheduler.admit(task);
     this.#spawned[this.#slot(record)] = spawned;
-    if (share.calls.push(record) === 0) this.#ready.push(record);     // every queue is full: only a death can do that
+    const left = share.calls.push(record);                 // every queue is full: only deaths can do that
+    for (let i = 0; i < left; i++) this.#ready.push(share.i32[share.scratch + i] as number);
     const woken = share.calls.wakeOne();
     if (woken === NOBODY_YET) this.#askForMore();
     else this.#woke(woken);

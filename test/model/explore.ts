@@ -13,14 +13,19 @@
 
 /** The exports of a model build, as promising functions. */
 export type Calls = Record<string, (...args: number[]) => Promise<number>>;
-/** @param kill stops another thread for ever, wherever it is */
-export type Thread = (calls: Calls, kill: (name: string) => void) => Promise<unknown>;
+/**
+ * @param kill stops another thread for ever, wherever it is
+ * @param start lets one of the threads in `later` begin
+ */
+export type Thread = (calls: Calls, kill: (name: string) => void, start: (name: string) => void) => Promise<unknown>;
 
 export interface Program {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Prepares the memory once, through an instance that does not suspend; each execution starts with this state. */
   setup(exports: Record<string, (...args: number[]) => number>, words: Int32Array): void;
   readonly threads: Readonly<Record<string, Thread>>;
+  /** Threads that do not begin by themselves. */
+  readonly later?: readonly string[];
   /** What the module imports beside the model's, of the thread `name`; undefined: of the instance for setup(). */
   imports?(name: string | undefined): WebAssembly.Imports;
   /** Tells the instance of a thread who it is, for modules that keep that in a global. It must touch no shared word. */
@@ -145,10 +150,13 @@ export class Explorer {
       task.ready = "ended";
       if (this.#asleep.includes(task)) this.#asleep.splice(this.#asleep.indexOf(task), 1);
     };
+    const start = (name: string): void => {
+      tasks.find((task) => task.name === name)!.ready = "point";
+    };
     const tasks: Task[] = Object.entries(this.#program.threads).map(([name, body], i): Task => {
-      const task: Task = { name, ready: "point", address: -1, expected: 0, timed: false, resume: () => {} };
+      const task: Task = { name, ready: this.#program.later?.includes(name) === true ? "ended" : "point", address: -1, expected: 0, timed: false, resume: () => {} };
       task.resume = () => {
-        body(this.#calls.get(name)!, kill).then(
+        body(this.#calls.get(name)!, kill, start).then(
           (value) => (results[i] = value),
           (error: unknown) => (problem ??= `${name} threw ${String(error)}`),
         ).finally(() => {

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import {
-  ASLEEP, ASLEEP_WITH_TASKS, FREE, POOL_INJECTOR, POOL_THREADS, QUEUED, RECORD_STATE, STARTED, STATE_MASK, THREAD_BYTES, THREAD_DEQUE, THREAD_MAILBOX,
+  ASLEEP, ASLEEP_WITH_TASKS, FREE, INJECTOR_FACTOR, POOL_INJECTOR, POOL_THREADS, QUEUED, RECORD_STATE, STARTED, STATE_MASK, THREAD_BYTES, THREAD_DEQUE, THREAD_MAILBOX,
   THREAD_SCRATCH, THREAD_STATE,
 } from "../../assembly/pool-layout.ts";
 import { hasJspi } from "../support/lanes.ts";
@@ -34,7 +34,7 @@ interface World {
  */
 function pool(
   threads: Record<string, (world: World) => Thread>,
-  { prepare, jobs, check, dead = [] }: { prepare?: (queue: (worker: number, record: number) => void, inject: (records: number[]) => void) => void; jobs: number[]; check?: (world: World, results: readonly unknown[]) => string | undefined; dead?: number[] },
+  { prepare, jobs, check, dead = [], later = [] }: { prepare?: (queue: (worker: number, record: number) => void, inject: (records: number[]) => void) => void; jobs: number[]; check?: (world: World, results: readonly unknown[]) => string | undefined; dead?: number[]; later?: string[] },
 ): Program {
   const names = Object.keys(threads);
   const numberOf = (name: string): number => Number(/\d+$/.exec(name)?.[0] ?? 0);
@@ -71,6 +71,7 @@ function pool(
     },
     join: (exports, name) => exports["join"]!(BASE, count, SLOT_BITS, numberOf(name), 1),
     threads: Object.fromEntries(Object.entries(threads).map(([name, make]) => [name, make(world)])),
+    later,
     reset: () => void (world.started = []),
     check(results) {
       const { started } = world;
@@ -105,6 +106,11 @@ function scratchOf(thread: number): number {
 async function withScratch(world: World, calls: Calls, thread: number, records: number[], call: string, ...args: number[]): Promise<number> {
   world.words.set(records, scratchOf(thread));
   return calls[call]!(...args, records.length);
+}
+
+/** The same numbers again and again, until the injector is full. */
+function floodOf(threads: number, ...records: number[]): number[] {
+  return Array.from({ length: 2 ** Math.ceil(Math.log2((threads << SLOT_BITS) * INJECTOR_FACTOR)) }, (_, i) => records[i % records.length]!);
 }
 
 /** Takes up to `count` jobs. */
@@ -161,6 +167,27 @@ const cases: [string, Program, number?][] = [
         worker2: take(2),
       },
       { jobs: [8, 9, 10, 11, 12], prepare: (queue) => [8, 9, 10, 11].forEach((record) => queue(1, record)) },
+    ),
+  ],
+  [
+    "a queue that overflows into a full injector: what has no place stays with its worker",
+    pool(
+      {
+        worker1: (world) => async ({ push, start }) => {
+          world.fill(12);
+          const left = await push!(12);
+          for (const record of [...world.words.subarray(scratchOf(1), scratchOf(1) + left)]) if ((await start!(record)) === 1) world.started.push(record);
+        },
+        worker2: take(2),
+      },
+      {
+        jobs: [8, 9, 10, 11, 12],
+        prepare: (queue, inject) => {
+          [8, 9, 10, 11].forEach((record) => queue(1, record));
+          inject(floodOf(3, 8));
+        },
+        check: ({ started }) => (started.length === 5 ? undefined : `started: ${started.join(", ")}`),
+      },
     ),
   ],
   [
@@ -310,10 +337,12 @@ const cases: [string, Program, number?][] = [
   ],
 ];
 
-/** A worker dies at any instruction; its pool's owner notices it then. */
-const bury = (worker: number) => (): Thread => async ({ bury, wakeOne }, kill) => {
+/** A worker dies at any instruction; its pool's owner notices it then. @param heir begins in the place of the dead one */
+const bury = (worker: number, heir?: string) => (): Thread => async ({ bury, requeue, wakeOne }, kill, start) => {
   kill(`worker${worker}`);
   await bury!(worker);
+  if (heir !== undefined) start(heir);
+  for (let tries = 0; (await requeue!()) === 0; tries++) if (tries > 20) throw new Error("the injector stays full");
   await wakeOne!();
 };
 
@@ -349,6 +378,33 @@ const deaths: [string, Program, number?][] = [
       },
       { jobs: [0, 8], dead: [2] },
     ),
+  ],
+  [
+    "a worker dies while the injector is full, and another one takes its place",
+    pool(
+      {
+        worker2: (world) => async ({ push, next }) => {
+          world.fill(16);
+          await push!(16);
+          await next!();
+        },
+        owner0: bury(2, "heir2"),
+        heir2: (world) => async ({ begin, push, next }) => {
+          await begin!();
+          world.fill(17);
+          await push!(17);
+          const record = await next!();
+          if (record >= 0) world.started.push(record);
+        },
+      },
+      {
+        jobs: [0, 1, 17],
+        later: ["heir2"],
+        prepare: (_, inject) => inject(floodOf(3, 0, 1)),
+        check: ({ started, stateOf }) => (started.includes(17) && stateOf(17) === (STARTED | (2 << 8)) ? undefined : `state of the new worker's job: ${stateOf(17)}`),
+      },
+    ),
+    1,
   ],
   [
     "the robbed worker dies",
