@@ -10,15 +10,16 @@
 import type { Job, JobPlace, PlacedJob } from "./job.ts";
 import { JobTable } from "./job-table.ts";
 import { type HostTimer, monotonicNow, receive, receiveAll, receiveNow, startTimer, stopTimer, unrefTimer } from "../host.ts";
-import type { PackedError } from "./errors-wire.ts";
+import { type PackedError, packError } from "./errors-wire.ts";
 import { buryMember, familyTable, newMember, warnMember } from "./family.ts";
+import { Outbox } from "./outbox.ts";
 import { addPrinter, outputOf, type Printer, removePrinter } from "./output.ts";
 import { getParentWord, noteReceived } from "./parking.ts";
 import type { MessageLookout } from "./lookout.ts";
 import type { SharedJobs } from "./shared-jobs.ts";
-import { byDefinition, type SendableFunction } from "./sendable.ts";
+import { byDefinition, notCloneable, type SendableFunction, transferablesOf } from "./sendable.ts";
 import { startWorker, type StartOptions, type WorkerThread } from "./start.ts";
-import { ANSWER_HEADER, ANSWERS_START, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, JOB_HEADER, JOBS_START, MAIL, SENT, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
+import { ANSWER_HEADER, ANSWERS_START, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, JOB_HEADER, JOBS_START, MAIL, REJECTED, SENT, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
 
 /** A worker that has not said that it is ready after so long, in ms, will not. */
 const START_TIMEOUT = 15_000;
@@ -31,12 +32,12 @@ export interface LinkOwner {
   scheduleDispatch(): void;
   worked(): void;
   requeue(jobs: Job[]): void;
-  offered(origin: Link, originId: number, sendable: SendableFunction, args: unknown[], arity: number): void;
+  offered(origin: Link, originId: number, sendable: SendableFunction, args: unknown[], arity: number, transfer: Transferable[] | undefined): void;
   abortOffered(origin: Link, id: number, reason: PackedError): void;
   crowded(): void;
   linkDied(link: Link, error: unknown, started: Job[], unstarted: Job[], origin: WorkerOrigin): void;
   readonly shared: SharedJobs | undefined;
-  tell(thread: number, message: ToWorker): void;
+  tell(thread: number, message: ToWorker, transfer?: Transferable[]): void;
   /** The worker is dead and touches shared memory no more. */
   linkGone(link: Link): void;
 }
@@ -93,7 +94,8 @@ export class Link implements JobPlace, Printer {
   #outCount = 0;
   #outDefinitions: Definition[] | undefined;
   #outTransfer: Transferable[] | undefined;
-  #outAnswers: unknown[] = [];
+  /** Outcomes of jobs that this worker has offered. */
+  readonly #outAnswers = new Outbox((answers, transfer) => this.post({ k: "answers", answers }, transfer));
   /** Messages about jobs taken back that it has not answered. */
   #recalls = 0;
   /** It has begun to print. */
@@ -237,14 +239,34 @@ export class Link implements JobPlace, Printer {
       jobs[0] = count;
       jobs[1] = this.#hungryTold = this.#hungry + 1;
       jobs[2] = definitions;
-      this.post(jobs, transfer);
+      try {
+        this.post(jobs, transfer);
+      } catch {
+        this.#flushOneByOne(this.unstarted.slice(-count), definitions);
+      }
       if (this.#pool.outstanding <= this.#pool.options.size) this.#pool.lookout.begin();
     }
-    if (this.#outAnswers.length > 0) {
-      const answers = this.#outAnswers;
-      this.#outAnswers = [];
-      this.post({ k: "answers", answers });
+    if (!this.#outAnswers.isEmpty) this.#outAnswers.flush(0);
+  }
+
+  /** One of the jobs cannot be sent, for a port in it was closed since it was taken: it fails its own task only. */
+  #flushOneByOne(jobs: Job[], definitions: Definition[] | undefined): void {
+    let untold = definitions;
+    for (const job of jobs) {
+      const { sendable, arity, id, args, transfer } = job;
+      try {
+        this.post([1, this.#hungryTold, untold, sendable.definition.id, arity, id, 1, ...args], transfer);
+        untold = undefined;
+      } catch (error) {
+        this.unstarted.splice(this.unstarted.indexOf(job), 1);
+        this.#delivered--;
+        this.#returned(job);
+        job.settle(REJECTED, packError(notCloneable("an argument", error)));
+      }
     }
+    this.#outDefinitions = untold;
+    if (this.control !== undefined) this.#moveTail(this.#delivered);       // meanwhile it claimed no more than it had received
+    this.#pool.scheduleDispatch();                         // there is room again, and perhaps no answer will come
   }
 
   post(message: ToWorker, transfer: Transferable[] = []): void {
@@ -274,8 +296,8 @@ export class Link implements JobPlace, Printer {
   /** The outcome of a job this worker had offered. */
   answer(id: number, status: Status, value: unknown): void {
     if (this.isDead) return;
-    if (this.#outAnswers.length === 0) this.#pool.scheduleDispatch();
-    this.#outAnswers.push(id, status, value);
+    if (this.#outAnswers.isEmpty) this.#pool.scheduleDispatch();
+    this.#outAnswers.add(id, status, value, 0, transferablesOf(value));
   }
 
   /**
@@ -368,7 +390,7 @@ export class Link implements JobPlace, Printer {
         this.#recalled(message.ids);
         return;
       case "offer":
-        if (Array.isArray(message.jobs) && this.#offered(message.definitions, message.jobs)) return;
+        if (Array.isArray(message.jobs) && this.#offered(message.definitions, message.jobs, message.transfers)) return;
         break;
       case "abort":
         if (message.generation === 0) this.#pool.abortOffered(this, message.id, message.reason);
@@ -381,7 +403,7 @@ export class Link implements JobPlace, Printer {
       case "results":
         if (!Array.isArray(message.answers)) break;
         if (message.to === 0) shared?.results(message.answers);
-        else this.#pool.tell(message.to, { k: "results", answers: message.answers });
+        else this.#relay(message.to, message.answers);
         this.#pool.scheduleDispatch();
         return;
       case "wake":
@@ -453,7 +475,7 @@ export class Link implements JobPlace, Printer {
   }
 
   /** False when they make no sense. */
-  #offered(definitions: Definition[] | undefined, jobs: unknown[]): boolean {
+  #offered(definitions: Definition[] | undefined, jobs: unknown[], transfers: Map<number, Transferable[]> | undefined): boolean {
     if (definitions !== undefined) for (const definition of definitions) this.#theirs.set(definition.id, byDefinition(definition));
     for (let at = 0; at < jobs.length; ) {
       const id = jobs[at] as number;
@@ -462,10 +484,21 @@ export class Link implements JobPlace, Printer {
       const arity = jobs[at + 2] as number;
       at += JOB_HEADER - 1;
       const end = at + (arity < 0 ? -arity - 1 : arity);
-      this.#pool.offered(this, id, sendable, jobs.slice(at, end), arity);
+      this.#pool.offered(this, id, sendable, jobs.slice(at, end), arity, transfers?.get(id));
       at = end;
     }
     return true;
+  }
+
+  /** Outcomes that go to another worker. */
+  #relay(to: number, answers: unknown[]): void {
+    const outbox = new Outbox((passed, transfer) => this.#pool.tell(to, { k: "results", answers: passed.slice(ANSWERS_START) }, transfer));
+    for (let at = 0; at < answers.length; ) {
+      const [status, micros, id, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
+      at += ANSWER_HEADER;
+      for (let i = 0; i < count; i++, at++) outbox.add(id + i, status, answers[at], micros, transferablesOf(answers[at]));
+    }
+    outbox.flush(0);
   }
 
   /** Receives without the event loop. */

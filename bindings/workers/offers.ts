@@ -6,7 +6,7 @@ import type { RemoteBody, Task } from "../task/task.ts";
 import { packError } from "./errors-wire.ts";
 import { settleTask } from "./job.ts";
 import { arityOf, type SendableFunction, type TakenArgs } from "./sendable.ts";
-import type { Definition, Status, ToParent } from "./wire.ts";
+import { ANSWER_HEADER, ANSWERS_START, type Definition, type Status, type ToParent } from "./wire.ts";
 
 /** Others are given the time to react before more is offered to them, in ms. */
 const OFFER_INTERVAL = 0.1;
@@ -87,35 +87,54 @@ export class Offers {
     if (given.length > 0) this.#send(given);
   }
 
+  /** What cannot be sent, for a port in it was closed since it was taken, is started here next. */
   #send(given: Nested[]): void {
+    try {
+      this.#sendTogether(given);
+    } catch {
+      for (const nested of given) {
+        try {
+          this.#sendTogether([nested]);
+        } catch {
+          this.#waiting.push(nested);
+        }
+      }
+    }
+  }
+
+  #sendTogether(given: Nested[]): void {
     const jobs: unknown[] = [];
-    let definitions: Definition[] | undefined;
-    const transfer: Transferable[] = [];
+    const definitions: Definition[] = [];
+    let transfers: Map<number, Transferable[]> | undefined;
     for (const { task, sendable, taken } of given) {
       const { name } = task;
       const { definition } = name === undefined ? sendable : sendable.named;
-      if (!this.#told.has(definition.id)) {
-        this.#told.add(definition.id);
-        (definitions ??= []).push(definition);
-      }
-      this.#offered.set(task.id, task);
-      task.ofRemote(new Offered(task.id, this.#post, () => this.#offered.delete(task.id)));
+      if (!this.#told.has(definition.id) && !definitions.includes(definition)) definitions.push(definition);
       const arity = arityOf(taken);
       jobs.push(task.id, definition.id, name === undefined ? arity : arity < 0 ? arity - 1 : arity + 1, ...taken.args);
       if (name !== undefined) jobs.push(name);
-      if (taken.transfer !== undefined) transfer.push(...taken.transfer);
+      if (taken.transfer !== undefined) (transfers ??= new Map()).set(task.id, taken.transfer);
     }
-    this.#post({ k: "offer", definitions, jobs }, transfer);
+    this.#post({ k: "offer", definitions: definitions.length > 0 ? definitions : undefined, jobs, transfers }, transfers === undefined ? undefined : [...transfers.values()].flat());
+    for (const { id } of definitions) this.#told.add(id);
+    for (const { task } of given) {
+      this.#offered.set(task.id, task);
+      task.ofRemote(new Offered(task.id, this.#post, () => this.#offered.delete(task.id)));
+    }
   }
 
   /** What has become of those that were offered. */
   answered(answers: unknown[]): void {
-    for (let i = 0; i < answers.length; i += 3) {
-      const id = answers[i] as number;
-      const task = this.#offered.get(id);
-      if (task === undefined) continue;
-      this.#offered.delete(id);
-      settleTask(task, answers[i + 1] as Status, answers[i + 2]);
+    for (let at = ANSWERS_START; at < answers.length; ) {
+      const [status, , first, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
+      at += ANSWER_HEADER;
+      for (let i = 0; i < count; i++) {
+        const value = answers[at++];
+        const task = this.#offered.get(first + i);
+        if (task === undefined) continue;
+        this.#offered.delete(task.id);
+        settleTask(task, status, value);
+      }
     }
   }
 }

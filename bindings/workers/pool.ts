@@ -72,8 +72,8 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     this.shared = options.isShared && options.sharesJobs ? new SharedJobs(newShare(options.size), this) : undefined;
   }
 
-  tell(thread: number, message: ToWorker): void {
-    this.#places[thread]?.post(message);
+  tell(thread: number, message: ToWorker, transfer?: Transferable[]): void {
+    this.#places[thread]?.post(message, transfer);
   }
 
   tellAll(message: ToWorker, but?: number): void {
@@ -148,8 +148,8 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     this.#startAtLeast(count);
   }
 
-  offered(origin: Link, originId: number, sendable: SendableFunction, args: unknown[], arity: number): void {
-    const job = new Job(this, sendable, args, arity, undefined, undefined, origin, originId);
+  offered(origin: Link, originId: number, sendable: SendableFunction, args: unknown[], arity: number, transfer: Transferable[] | undefined): void {
+    const job = new Job(this, sendable, args, arity, transfer, undefined, origin, originId);
     let offers = this.#offers.get(origin);
     if (offers === undefined) this.#offers.set(origin, (offers = new Map()));
     offers.set(originId, job);

@@ -172,8 +172,14 @@ function transferables(value: unknown, found: Set<Transferable>, depth = 0): Set
   else if (ArrayBuffer.isView(value)) {
     if (value.buffer instanceof ArrayBuffer) found.add(value.buffer);
   } else if (isTransferableByTag(value)) found.add(value as Transferable);
-  else for (const inner of Object.values(value)) transferables(inner, found, depth + 1);
+  else if (value instanceof Map) for (const entry of value) for (const inner of entry) transferables(inner, found, depth + 1);
+  else for (const inner of value instanceof Set ? value : Object.values(value)) transferables(inner, found, depth + 1);
   return found;
+}
+
+/** What to transfer with a value that came from another thread and goes on to the next: it is nobody else's. */
+export function transferablesOf(value: unknown): Transferable[] | undefined {
+  return typeof value === "object" && value !== null ? [...transferables(value, new Set())] : undefined;
 }
 
 const TRANSFERABLE_TAGS = new Set(["ReadableStream", "WritableStream", "TransformStream", "ImageBitmap", "OffscreenCanvas", "VideoFrame", "AudioData"]);
@@ -321,6 +327,7 @@ export function takeArgs(args: unknown[]): TakenArgs {
   let hasShared = false;
   overs = undefined;
   let copy: unknown[];
+  let again: Set<Transferable>;
   try {
     const packed = args.map((arg) => {
       const own = takeMoves(arg);
@@ -329,12 +336,15 @@ export function takeArgs(args: unknown[]): TakenArgs {
       if (result !== arg) hasShared = true;
       return result;
     });
-    copy = structuredClone(packed, { transfer: [...new Set(moved)] });
+    const transfer = [...new Set(moved)];
+    // What was moved is cloned beside the arguments too: so it is known again, wherever it is in them.
+    const clone = structuredClone([packed, transfer] as const, { transfer });
+    copy = clone[0];
+    again = new Set(clone[1]);
   } catch (cause) {
     (overs as (() => void)[] | undefined)?.forEach((over) => over());
     throw cause instanceof TokiwaError ? cause : notCloneable("an argument", cause);
   }
-  const again = new Set<Transferable>();
   if (moved.length > 0) transferables(copy, again);
   else for (const arg of copy) if (arg instanceof ArrayBuffer || ArrayBuffer.isView(arg)) transferables(arg, again);
   return { args: copy, transfer: again.size > 0 ? [...again] : undefined, hasShared, overs };

@@ -114,14 +114,15 @@ export type ToWorker =
   /** To be answered when all that it has printed was received. */
   | { readonly k: "flush" }
   /** Of jobs it has offered. */
-  | { readonly k: "answers"; readonly answers: unknown[] };
+  | { readonly k: "answers"; /** As answers above. */ readonly answers: unknown[] };
 
 /** Worker to parent. */
 export type ToParent =
   | { readonly k: "ready"; /** Whether it has got the Web Lock that tells of its end. */ readonly holdsLock: boolean }
   | /** Answers. */ unknown[]
   | { readonly k: "recalled"; readonly ids: number[] }
-  | { readonly k: "offer"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[] }
+  /** Each of `jobs`: id, definition, arity, ...args. `transfers`: of those that move something, by id. */
+  | { readonly k: "offer"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[]; readonly transfers: Map<number, Transferable[]> | undefined }
   | { readonly k: "abort"; readonly id: number; readonly generation: number; readonly reason: PackedError }
   | { readonly k: "define"; readonly definitions: Definition[] }
   | { readonly k: "results"; readonly to: number; readonly answers: unknown[] }

@@ -1,0 +1,162 @@
+// What a worker is sent and sends back, on every way it can take: a value that cannot be posted fails its own task only.
+import { once } from "node:events";
+import { open as openFile, type FileHandle } from "node:fs/promises";
+import { Worker as NodeWorker } from "node:worker_threads";
+import { Runtime } from "tokiwa";
+import { move, send, Thread, ThreadPool } from "tokiwa/threads";
+import { afterEach, describe, expect, test } from "vitest";
+import { transports } from "./support/sent.ts";
+
+type Words = Int32Array<SharedArrayBuffer>;
+type InWorkers = typeof globalThis & { words: Words };
+
+const open: Runtime[] = [];
+function multi(options: object): Runtime {
+  const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 2, ...options });
+  open.push(runtime);
+  return runtime;
+}
+afterEach(async () => {
+  for (const runtime of open.splice(0)) await runtime.shutdown({ timeout: 0 });
+});
+
+const newWords = (): Words => new Int32Array(new SharedArrayBuffer(8));
+
+/** Both workers know the words then: each setting-up holds its worker until the other one has begun. */
+async function share(runtime: Runtime, words: Words): Promise<void> {
+  const set = send((given: Words) => {
+    (globalThis as InWorkers).words = given;
+    Atomics.add(given, 1, 1);
+    Atomics.notify(given, 1);
+    for (let n = 0; (n = Atomics.load(given, 1)) < 2; ) Atomics.wait(given, 1, n);
+  });
+  await Promise.all([runtime.spawn(set, words), runtime.spawn(set, words)]);
+}
+
+/** A worker that does not come up before `words[0]` is set. */
+function held(words: Words): () => Worker {
+  const entry = new URL("../dist/tokiwa-worker.js", import.meta.url).href;
+  const source = `Atomics.wait(require("node:worker_threads").workerData, 0, 0); import(${JSON.stringify(entry)});`;
+  return () => new NodeWorker(source, { eval: true, workerData: words }) as unknown as Worker;
+}
+
+function release(words: Words): void {
+  Atomics.store(words, 0, 1);
+  Atomics.notify(words, 0);
+}
+
+describe.each(transports)("what was moved (%s)", (transport) => {
+  test.each<[string, (port: MessagePort) => unknown]>([
+    ["a Map", (port) => move(new Map([["port", port]]))],
+    ["the key of a Map, and said to move", (port) => move(new Map([[port, 1]]), [port as never])],
+    ["a Set in a Set", (port) => move(new Set([new Set([port])]))],
+    ["the depth", (port) => move({ a: { b: { c: { d: { e: { f: port } } } } } }, [port as never])],
+  ])("arrives from inside of %s, and so does what was sent with it", async (_where, moved) => {
+    const pool = new ThreadPool({ size: 1, transport });
+    const { port1, port2 } = new MessageChannel();
+    const say = send((value: unknown) => {
+      const seen = (inner: unknown): MessagePort | undefined => {
+        if (inner instanceof MessagePort) return inner;
+        if (typeof inner !== "object" || inner === null) return undefined;
+        const parts: unknown[] = inner instanceof Map ? [...inner].flat() : inner instanceof Set ? [...inner] : Object.values(inner);
+        return parts.map(seen).find((port) => port !== undefined);
+      };
+      const port = seen(value)!;
+      port.postMessage("hello");
+      port.close();
+      return "said";
+    });
+    const heard = once(port2 as unknown as EventTarget & NodeJS.EventEmitter, "message");
+    expect(await Promise.all([pool.exec((n: number) => n, 1), pool.exec(say, moved(port1)), pool.exec((n: number) => n, 2)])).toEqual([1, "said", 2]);
+    expect(((await heard) as [{ data: unknown }])[0].data ?? "hello").toBe("hello");
+    await pool.shutdown();
+  });
+
+  test("is a file that was opened here", async () => {
+    const pool = new ThreadPool({ size: 1, transport });
+    const file = await openFile(new URL(import.meta.url));
+    const read = send(async ({ file: handle }: { file: FileHandle }) => {
+      const { buffer } = await handle.read(new Uint8Array(2), 0, 2, 0);
+      await handle.close();
+      return String.fromCharCode(...buffer);
+    });
+    expect(await Promise.all([pool.exec((n: number) => n, 1), pool.exec(read, move({ file }, [file as never])), pool.exec((n: number) => n, 2)])).toEqual([1, "//", 2]);
+    await pool.shutdown();
+  });
+
+  test("and was closed before it was delivered fails its own task, beside others of the same message", async () => {
+    const words = newWords();
+    const thread = new Thread({ transport, worker: held(words) });
+    const { port1, port2 } = new MessageChannel();
+    const echo = send((n: number, _port?: MessagePort) => n);
+    const buffer = new ArrayBuffer(8);
+    const calls = [thread.exec(echo, 1), thread.exec(echo, 2, move(port1)), thread.exec((bytes: ArrayBuffer) => bytes.byteLength, move(buffer)), thread.exec(echo, 3)];
+    port2.close();
+    await once(port2 as unknown as NodeJS.EventEmitter, "close");
+    for (let turns = 0; turns < 5; turns++) await new Promise(setImmediate);        // the other end hears of it in the next one
+    release(words);
+    const results = await Promise.all(calls.map((call) => call.result()));
+    expect(results).toMatchObject([{ value: 1 }, { status: "rejected", reason: { code: "TOKIWA_NOT_CLONEABLE" } }, { value: 8 }, { value: 3 }]);
+    expect(await thread.exec(echo, 4)).toBe(4);
+    expect(thread.isBusy).toBe(false);
+    thread.terminate();
+  });
+
+  test("goes on to the other worker with a job that is offered", async () => {
+    const runtime = multi({ transport });
+    await share(runtime, newWords());
+    const parent = send(async () => {
+      const { words } = globalThis as InWorkers;
+      const child = tokiwa.send((port: MessagePort, here: Words, n: number) => {
+        port.postMessage(n);
+        port.close();
+        Atomics.store(here, 0, 1);
+        return n;
+      });
+      const tasks = [];
+      const told: number[] = [];
+      const nap = new Int32Array(new SharedArrayBuffer(4));
+      // This thread starts none of them meanwhile: it was the other one that has.
+      while (Atomics.load(words, 0) === 0 && tasks.length < 5000) {
+        const { port1, port2 } = new MessageChannel();
+        port2.onmessage = ({ data }: MessageEvent<number>) => {
+          told.push(data);
+          port2.close();
+        };
+        tasks.push(tokiwa.spawn(child, tokiwa.move(port1), words, tasks.length));
+        Atomics.wait(nap, 0, 0, 1);
+      }
+      const numbers = await Promise.all(tasks);
+      while (told.length < numbers.length) await tokiwa.sleep(1);
+      return { wasOffered: Atomics.load(words, 0) === 1, inOrder: numbers.every((n, i) => n === i), told: new Set(told).size === numbers.length };
+    });
+    expect(await runtime.spawn(parent)).toEqual({ wasOffered: true, inOrder: true, told: true });
+  });
+
+  test.each(["in a record", "with a job that was offered"])("comes back from the other worker (%s)", async (way) => {
+    const runtime = multi({ transport });
+    await share(runtime, newWords());
+    const parent = send(async (isSmall: boolean) => {
+      const { words } = globalThis as InWorkers;
+      const child = tokiwa.send((n: number, _big: object | undefined) => {
+        const { port1, port2 } = new MessageChannel();
+        port1.postMessage(n);
+        Atomics.store((globalThis as InWorkers).words, 0, 1);
+        return tokiwa.move({ port: port2 });
+      });
+      const tasks = [];
+      const nap = new Int32Array(new SharedArrayBuffer(4));
+      while (Atomics.load(words, 0) === 0 && tasks.length < 5000) {
+        tasks.push(tokiwa.spawn(child, tasks.length, isSmall ? undefined : {}));
+        Atomics.wait(nap, 0, 0, 1);
+      }
+      const heard: number[] = [];
+      for (const { port } of await Promise.all(tasks)) {
+        heard.push(await new Promise((resolve) => (port.onmessage = ({ data }: MessageEvent<number>) => resolve(data))));
+        port.close();
+      }
+      return { wasOffered: Atomics.load(words, 0) === 1, inOrder: heard.every((n, i) => n === i) };
+    });
+    expect(await runtime.spawn(parent, way === "in a record")).toEqual({ wasOffered: true, inOrder: true });
+  });
+});
