@@ -1,6 +1,6 @@
 // Threads are terminated wherever they are, also in the middle of a change of what they share: nothing is lost or made by that.
 import { sleep } from "tokiwa";
-import { SharedBarrier, SharedMutex, SharedNotify, SharedSemaphore, sharedChannel, type SharedReceiver, type SharedSender, ThreadPool } from "tokiwa/threads";
+import { SharedBarrier, SharedMutex, SharedNotify, SharedSemaphore, sharedChannel, type SharedReceiver, type SharedSender, Thread, ThreadPool } from "tokiwa/threads";
 import { describe, expect, test } from "vitest";
 import "./support/sent.ts";
 
@@ -105,4 +105,34 @@ describe("after threads were killed", () => {
       expect((await barrier.wait()).isLeader).toBe(true);
     }
   }, 60_000);
+});
+
+describe("the threads of a thread die with it,", () => {
+  test.each(["terminated", "exited", "ended by its pool"])("%s: what they held is free, and their senders are closed", async (how) => {
+    const mutex = new SharedMutex("before");
+    const [tx, rx] = sharedChannel<string>(4);
+    const pool = new ThreadPool({ size: 1 });
+    const thread = new Thread();
+    const body = async (m: SharedMutex<string>, s: SharedSender<string>, exits: boolean): Promise<void> => {
+      const inner = new tokiwa.Thread();
+      await inner.exec(async (lock: SharedMutex<string>, sender: SharedSender<string>) => {
+        (globalThis as unknown as { kept: unknown }).kept = [await lock.lock(), sender];
+        await sender.send("held");
+      }, m, s);
+      if (exits) process.exit(0);
+      await new Promise(() => {});
+    };
+    const ended = (how === "ended by its pool" ? pool : thread).exec(body, mutex, tx, how === "exited").result();
+    tx.close();
+    expect(await rx.recv()).toBe("held");
+    const waiting = mutex.lock();
+    const end = Promise.resolve(rx.recv());
+    if (how === "terminated") thread.terminate();
+    if (how === "ended by its pool") void pool.shutdown();
+    expect((await waiting).value).toBe("before");
+    expect(await end).toBe(undefined);
+    expect((await ended).status).not.toBe("fulfilled");
+    thread.terminate();
+    await pool.shutdown();
+  });
 });

@@ -11,7 +11,7 @@ import type { Job, JobPlace, PlacedJob } from "./job.ts";
 import { JobTable } from "./job-table.ts";
 import { type HostTimer, monotonicNow, receive, receiveAll, receiveNow, startTimer, stopTimer, unrefTimer } from "../host.ts";
 import { type PackedError, packError } from "./errors-wire.ts";
-import { buryMember, familyTable, newMember, warnMember } from "./family.ts";
+import { buryFamily, buryMember, familyTable, newMember, warnMember } from "./family.ts";
 import { Outbox } from "./outbox.ts";
 import { addPrinter, outputOf, type Printer, removePrinter } from "./output.ts";
 import { getParentWord, noteReceived } from "./parking.ts";
@@ -584,7 +584,7 @@ export class Link implements JobPlace, Printer {
       const lock = this.#lock;
       if (lock !== undefined) await navigator.locks.request(lock, () => {}).catch(() => {});       // a page's worker lives on for a moment, and holds it
     } finally {
-      buryMember(this.#member);
+      buryFamily(this.#member);
     }
   }
 }
