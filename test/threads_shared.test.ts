@@ -175,6 +175,90 @@ describe("SharedSemaphore, SharedNotify, SharedBarrier", () => {
   });
 });
 
+/** Polls a future once: it waits, or is ready. */
+function isReady(future: Future<unknown>): boolean {
+  return future.poll({ wake() {} }) !== PENDING;
+}
+
+describe("one who leaves", () => {
+  test("a barrier, or dies there, is counted in its round, and nobody passes alone in later ones", async () => {
+    const thread = new Thread();
+    const leave = [
+      (b: SharedBarrier): void => {                        // waiting
+        const wait = b.wait();
+        expect(isReady(wait)).toBe(false);
+        wait[Symbol.dispose]();
+      },
+      async (b: SharedBarrier): Promise<void> => {
+        const came = new SharedNotify();
+        const waits = thread.exec((inner: SharedBarrier, n: SharedNotify) => {
+          (globalThis as unknown as { kept: unknown }).kept = inner.wait().then(() => {});
+          n.notifyOne();
+          inner.blockingWait();
+        }, b, came);
+        await came.notified();
+        thread.terminate();
+        await waits.result();
+      },
+    ];
+    for (const [n, come] of leave.entries()) {
+      const barrier = new SharedBarrier(2 + n);
+      await come(barrier);
+      for (let passed = false, others = 0; !passed; others++) {                   // the second thread may have died before it came
+        expect(others).toBeLessThan(3);
+        const wait = barrier.wait();
+        passed = isReady(wait);
+        if (!passed) wait[Symbol.dispose]();
+      }
+      for (let round = 0; round < 4; round++) {
+        const waits = Array.from({ length: 1 + n }, () => barrier.wait());
+        expect(waits.map(isReady)).toEqual(waits.map(() => false));
+        expect(await barrier.wait()).toEqual({ isLeader: true });
+        expect(await Promise.all(waits)).toEqual(waits.map(() => ({ isLeader: false })));
+      }
+    }
+  });
+
+  test("as the barrier opens leaves nothing behind", async () => {
+    const barrier = new SharedBarrier(2);
+    for (let round = 0; round < 4; round++) {
+      const wait = barrier.wait();
+      expect(isReady(wait)).toBe(false);
+      expect(await barrier.wait()).toEqual({ isLeader: true });
+      wait[Symbol.dispose]();
+    }
+  });
+
+  test("passes on what notifyOne() gave it, and nothing of notifyWaiters()", async () => {
+    const notify = new SharedNotify();
+    const [first, second, third, early] = [1, 2, 3, 4].map(() => notify.notified());
+    expect([first!, second!].map(isReady)).toEqual([false, false]);
+    notify.notifyOne();
+    first![Symbol.dispose]();
+    expect([second!, third!].map(isReady)).toEqual([true, false]);
+    notify.notifyWaiters();
+    third![Symbol.dispose]();
+    expect(isReady(early!)).toBe(true);                    // it was called before
+    const late = notify.notified();
+    expect(isReady(late)).toBe(false);
+    notify.notifyOne();
+    notify.notifyWaiters();
+    late[Symbol.dispose]();
+    expect(isReady(notify.notified())).toBe(true);         // it was notifyOne() that had woken it
+  });
+});
+
+test("notifyWaiters() wakes those, too, for whom there was no place in the queue", async () => {
+  const notify = new SharedNotify();
+  const waits = Array.from({ length: 1500 }, () => notify.notified());
+  for (const wait of waits) expect(isReady(wait)).toBe(false);
+  notify.notifyWaiters();
+  const late = notify.notified();
+  await Promise.all(waits);
+  expect(isReady(late)).toBe(false);
+  late[Symbol.dispose]();
+});
+
 describe("blockOn()", () => {
   test("waits for a lock, a notification and messages of other threads", async () => {
     const runtime = new Runtime();

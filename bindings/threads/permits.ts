@@ -13,7 +13,8 @@
 // 50 us each. So where newcomers may overtake, a release only pokes the front, which then tries for itself, and whoever runs takes
 // the permit meanwhile; but once in FAIR_MS the front gets it, whoever comes. parking_lot's locks do the same.
 //
-// A cell goes FREE -> WAITING -> GRANTED | REFUSED, by whoever holds the lock, and its waiter is notified, who frees it; or
+// A cell goes FREE -> WAITING -> GRANTED | TOLD | REFUSED, by whoever holds the lock, and its waiter is notified, who frees it (TOLD: he may
+// go on and has got nothing, see rounds.ts); or
 // WAITING -> LEFT by the waiter itself, and HEAD frees it in passing. Nobody takes a cell that is not free. Waiters look every
 // CHECK_MS whether somebody has died, as a holder or inside the lock. Permits, holder and cell of one step change together, so a death counts
 // a permit neither twice nor not at all.
@@ -51,6 +52,7 @@ const FREE = 0;
 export const GRANTED = 2;
 export const REFUSED = 3;
 const LEFT = 4;
+const TOLD = 6;
 
 /** Milliseconds after which the front of the queue has its turn. */
 const FAIR_MS = 1;
@@ -147,6 +149,16 @@ export class Permits {
     return this.count() >= wanted && this.isOpen;
   }
 
+  /** How many go to one who wants that, now. */
+  costOf(wanted: number): number {
+    return wanted;
+  }
+
+  /** How many one has got who was granted that. */
+  priceOf(wanted: number): number {
+    return wanted;
+  }
+
   /** Nobody has to be served before one who comes now. */
   get isOpen(): boolean {
     return this.#isQueueEmpty || this.#overtakes;
@@ -219,18 +231,18 @@ export class Permits {
       if (this.#isQueueEmpty) return;
       const head = words[this.#base + HEAD] as number;
       const cell = this.#cellAt(head);
-      const wanted = words[cell + 1] as number;
       const state = words[cell];
       if (state === WAITING || state === POKED) {
         const { isClosed } = this;                         // before the count, which stays as it is then
-        const has = this.count() >= wanted;
+        const cost = this.costOf(words[cell + 1] as number);
+        const has = this.count() >= cost;
         if (!has && !isClosed) return;
         if (has) {
-          this.noteFree(-wanted);
-          this.noteHeld(words[cell + 2] as number, wanted);
+          this.noteFree(-cost);
+          this.noteHeld(words[cell + 2] as number, cost);
         }
         ledger.note(this.#base + HEAD, head + 1);
-        ledger.noteCell(cell, has ? GRANTED : REFUSED);
+        ledger.noteCell(cell, !has ? REFUSED : cost === 0 ? TOLD : GRANTED);
         ledger.commit();
       } else words[this.#base + HEAD]!++;
     }
@@ -278,8 +290,9 @@ export class Permits {
       isThere = this.mayTake(wanted);
     }
     if (isThere) {
-      this.noteFree(-wanted);
-      this.noteHeld(ownId(), wanted);
+      const cost = this.costOf(wanted);
+      this.noteFree(-cost);
+      this.noteHeld(ownId(), cost);
       ledger.commit();
     } else if (isClosed) result = REFUSE;
     else if (!mayQueue) result = FULL;
@@ -327,24 +340,9 @@ export class Permits {
     ledger.leave();
   }
 
-  /** One waiter, or the next one to come; or everyone who waits now. */
-  signal(all: boolean): void {
-    const { words, ledger } = this;
-    ledger.enter();
-    let told = 0;
-    for (;;) {
-      this.#dropLeft();
-      if (this.#isQueueEmpty || (told > 0 && !all)) break;
-      const head = words[this.#base + HEAD] as number;
-      const cell = this.#cellAt(head);
-      const waits = words[cell] === WAITING;
-      ledger.note(this.#base + HEAD, head + 1);
-      if (waits) ledger.noteCell(cell, GRANTED);
-      ledger.commit();
-      if (waits) told++;
-    }
-    if (told === 0 && !all) words[this.#base + PERMITS] = 1;
-    ledger.leave();
+  /** One waiter, or the next one to come. */
+  signal(): void {
+    this.release(1, 0);
   }
 
   // ---- waiting at a cell
@@ -352,8 +350,8 @@ export class Permits {
   /** The state of one's cell; a final one frees it. */
   state(cell: number): number {
     const state = Atomics.load(this.words, cell);
-    if (state === GRANTED || state === REFUSED) Atomics.store(this.words, cell, FREE);
-    return state;
+    if (state === GRANTED || state === TOLD || state === REFUSED) Atomics.store(this.words, cell, FREE);
+    return state === TOLD ? GRANTED : state;
   }
 
   /** Whether the cell has nothing to tell yet. */
@@ -388,9 +386,9 @@ export class Permits {
     ledger.enter();
     if (words[cell] === GRANTED) {
       ledger.note(cell, FREE);
-      this.noteRelease(wanted, ownId());
+      this.noteRelease(this.priceOf(wanted), ownId());
       ledger.commit();
-    } else words[cell] = words[cell] === REFUSED ? FREE : LEFT;
+    } else words[cell] = words[cell] === REFUSED || words[cell] === TOLD ? FREE : LEFT;
     this.pass();                                           // who waited behind it may be next
     ledger.leave();
   }

@@ -10,8 +10,8 @@ import { Notify } from "../sync/notify.ts";
 import { Semaphore } from "../sync/semaphore.ts";
 import { canShare } from "../workers/transport.ts";
 import { atHome, type Far, type Home, isPort, Mapped, noSharedMemory, packFar, type Packed, remote } from "./far.ts";
-import { EXTRA } from "./ledger.ts";
 import { Permits } from "./permits.ts";
+import { Rounds } from "./rounds.ts";
 import { Take } from "./take.ts";
 
 /** Most permits a semaphore may have. */
@@ -166,109 +166,87 @@ export class SharedSemaphore {
 
 /** Wakes waiters on any thread. `notifyOne()` without a waiter is kept for the next one. Without SharedArrayBuffer it lives on the thread that made it. */
 export class SharedNotify {
-  readonly #permits!: Permits;
+  readonly #rounds!: Rounds;
   readonly #far: Far | undefined;
 
   constructor() {
     packablesExist();
     if (farGiven !== undefined || !canShare()) this.#far = farGiven ?? atHome(notifyHome());
-    else this.#permits = new Permits(given ?? Permits.make({ permits: 0, tracks: false, keepsOne: true }));
+    else this.#rounds = new Rounds(given ?? Permits.make({ permits: 0, tracks: false, keepsOne: true }));
   }
 
-  /** Waits for a notification; its place in the queue is that of its first poll. Cancel safe. */
+  /**
+   * Waits for a notification; its place in the queue is that of its first poll.
+   *
+   * Cancel safe: a dropped wait passes on what it has got from `notifyOne()`, and nothing of `notifyWaiters()`.
+   */
   notified(): Future<void> {
     const far = this.#far;
-    if (far !== undefined) return far.ask("notified", [], () => undefined, () => far.tell("one"));
-    return new Take(this.#permits, 1, "a SharedNotify", () => undefined, closed);
+    if (far !== undefined) {
+      return far.ask<boolean, void>("notified", [], () => undefined, (isOne) => {
+        if (isOne) far.tell("one");
+      });
+    }
+    return new Take(this.#rounds, this.#rounds.round, "a SharedNotify", () => undefined, closed);
   }
 
   blockingNotified(): void {
     if (this.#far !== undefined) noSharedMemory("blockingNotified()");
-    this.#permits.takeBlocking(1, "blockingNotified()");
+    this.#rounds.takeBlocking(this.#rounds.round, "blockingNotified()");
   }
 
   notifyOne(): void {
     if (this.#far !== undefined) this.#far.tell("one");
-    else this.#permits.signal(false);
+    else this.#rounds.signal();
   }
 
+  /** Wakes everyone who waits now, and each `notified()` that was called before. Nothing is kept. */
   notifyWaiters(): void {
     if (this.#far !== undefined) this.#far.tell("all");
-    else this.#permits.signal(true);
+    else this.#rounds.begin();
   }
 
   /** @internal */
   [PACK](): Packed {
     if (this.#far !== undefined) return packFar("notify", this.#far);
-    return { type: "notify", state: this.#permits.words };
+    return { type: "notify", state: this.#rounds.words };
   }
 }
-
-// Words of a barrier: how many have come, and which round it is.
-const COME = EXTRA;
-const ROUND = EXTRA + 1;
 
 /** Lets `n` waiters on any threads go on together; one of them is the leader. Without SharedArrayBuffer it lives on the thread that made it. */
 export class SharedBarrier {
   readonly #n: number;
-  /** Rounds take turns: who comes back early must not take a place of the round before. */
-  readonly #gates!: [Permits, Permits];
+  readonly #rounds!: Rounds;
   readonly #far: Far | undefined;
 
   constructor(n: number) {
     packablesExist();
     this.#n = Math.max(1, checkInteger("n", n, 0, MAX_PERMITS));
-    if (farGiven !== undefined || !canShare()) {
-      this.#far = farGiven ?? atHome(barrierHome(this.#n));
-      return;
-    }
-    const gate = { permits: 0, tracks: false };
-    const first = new Permits(given ?? Permits.make(gate, gate));
-    this.#gates = [first, new Permits(first.words, 1, first.ledger)];
+    if (farGiven !== undefined || !canShare()) this.#far = farGiven ?? atHome(barrierHome(this.#n));
+    else this.#rounds = new Rounds(given ?? Permits.make({ permits: 0, tracks: false }));
   }
 
-  /** Not cancel safe: who has come is counted. */
+  /** Who has come stays counted in this round, also when the wait is dropped or its thread dies: not cancel safe, as Tokio's. It stands in nobody's way in later rounds. */
   wait(): Future<{ isLeader: boolean }> {
     if (this.#far !== undefined) return this.#far.ask("wait", [], (result: { isLeader: boolean }) => result);
     return lazy(() => {
-      const round = this.#arrive();
-      if (round < 0) return { isLeader: true };
-      return new Take(this.#gates[round & 1] as Permits, 1, "a SharedBarrier", () => ({ isLeader: false }), closed);
+      const round = this.#rounds.arrive(this.#n);
+      if (round === undefined) return { isLeader: true };
+      return new Take(this.#rounds, round, "a SharedBarrier", () => ({ isLeader: false }), closed);
     }) as Future<{ isLeader: boolean }>;
   }
 
   blockingWait(): { isLeader: boolean } {
     if (this.#far !== undefined) noSharedMemory("blockingWait()");
-    const round = this.#arrive();
-    if (round < 0) return { isLeader: true };
-    (this.#gates[round & 1] as Permits).takeBlocking(1, "blockingWait()");
-    return { isLeader: false };
-  }
-
-  /** The round, or -1 for its leader, who has opened the gate. */
-  #arrive(): number {
-    const { words, ledger } = this.#gates[0];
-    ledger.enter();
-    const round = words[ROUND] as number;
-    const come = (words[COME] as number) + 1;
-    const isLast = come === this.#n;
-    if (!isLast) words[COME] = come;
-    else {
-      const gate = this.#gates[round & 1] as Permits;
-      ledger.note(COME, 0);
-      ledger.note(ROUND, (round + 1) & 1);
-      gate.noteFree(this.#n - 1);
-      ledger.commit();
-      gate.pass();
-    }
-    ledger.leave();
-    return isLast ? -1 : round;
+    const round = this.#rounds.arrive(this.#n);
+    if (round !== undefined) this.#rounds.takeBlocking(round, "blockingWait()");
+    return { isLeader: round === undefined };
   }
 
   /** @internal */
   [PACK](): Packed {
     if (this.#far !== undefined) return packFar("barrier", this.#far);
-    return { type: "barrier", state: [this.#n, this.#gates[0].words] };
+    return { type: "barrier", state: [this.#n, this.#rounds.words] };
   }
 }
 
@@ -306,7 +284,19 @@ function semaphoreHome(permits: number): Home {
 
 function notifyHome(): Home {
   const notify = new Notify();
-  return { notified: () => notify.notified(), one: () => notify.notifyOne(), all: () => notify.notifyWaiters() };
+  let rounds = 0;
+  return {
+    /** Whether it got what notifyOne() gives. */
+    notified: () => {
+      const before = rounds;
+      return new Mapped(notify.notified(), () => rounds === before);
+    },
+    one: () => notify.notifyOne(),
+    all: () => {
+      rounds++;
+      notify.notifyWaiters();
+    },
+  };
 }
 
 function barrierHome(n: number): Home {

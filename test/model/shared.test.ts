@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { AcquireError, SendError } from "../../bindings/errors.ts";
 import { Channel, type State } from "../../bindings/threads/channel.ts";
 import { NUMBER } from "../../bindings/threads/codec.ts";
-import { EXTRA } from "../../bindings/threads/ledger.ts";
 import { Permits, type Kind } from "../../bindings/threads/permits.ts";
+import { Rounds } from "../../bindings/threads/rounds.ts";
 import "../../bindings/threads/shared-channel.ts"; // they register how they are rebuilt
 import "../../bindings/threads/shared-sync.ts";
 import type { SharedReceiver } from "../../bindings/threads/shared-receiver.ts";
@@ -71,12 +71,6 @@ const inside = (lock: Permits, notes: Int32Array, most: number) => (): void => {
   Atomics.add(notes, 1, 1);
 };
 
-/** Waits for a permit that nobody gives back. */
-const taking = (lock: Permits, notes: Int32Array) => (): void => {
-  lock.takeBlocking(1, "test");
-  Atomics.add(notes, 1, 1);
-};
-
 const all = (count: number, notes: Int32Array) => (): string | undefined => (notes[1] === count ? undefined : `${notes[1]} of ${count} were inside`);
 
 /** All enter once. */
@@ -85,9 +79,30 @@ const crowd = (names: string, kind: Kind): Scene => (share, notes) => {
   return { threads: Object.fromEntries(Array.from(names, (name) => [name, body])), check: all(names.length, notes) };
 };
 
-/** Two gates of a barrier; in their EXTRA words, how many have come and whether it is open. */
-const gates = (share: Share): Int32Array => share(Permits.make({ permits: 0, tracks: false }, { permits: 0, tracks: false }));
-const barrier = (words: Int32Array): SharedBarrier => unpackShared({ "tokiwa:shared": "barrier", state: [2, words] }) as SharedBarrier;
+/** Words of a barrier; in the EXTRA ones, how many have come and which round it is. */
+const gates = (share: Share): Int32Array => share(Permits.make({ permits: 0, tracks: false }));
+const bell = (share: Share): Rounds => new Rounds(share(Permits.make({ permits: 0, tracks: false, keepsOne: true })));
+/** Waits for a notification. */
+const hearing = (notify: Rounds, notes: Int32Array) => (): void => {
+  notify.takeBlocking(notify.round, "test");
+  Atomics.add(notes, 1, 1);
+};
+const barrier = (words: Int32Array, n = 2): SharedBarrier => unpackShared({ "tokiwa:shared": "barrier", state: [n, words] }) as SharedBarrier;
+
+/** Whether, in this round and the two after it, one who comes to a barrier passes before the last. */
+const passesAlone = (words: Int32Array, n: number): string | undefined => {
+  const own = new Rounds(words);
+  for (let left = 3; left > 0; left--) {
+    const cells: [number, number][] = [];
+    for (let round = own.arrive(n); round !== undefined; round = own.arrive(n)) {
+      const cell = own.request(round, true);
+      if (cell < 0 || own.state(cell) !== 1) return `one of ${n} has passed alone`;
+      cells.push([cell, round]);
+    }
+    if (cells.some(([cell]) => own.state(cell) !== 2)) return "one has not passed";
+  }
+  return own.count() === 0 ? undefined : "there are permits";
+};
 
 /** @param sender the thread that has the one sender there is */
 const channelState = (share: Share, capacity: number, sender: number): State => {
@@ -191,8 +206,56 @@ const programs: [string, ReplayProgram, number?][] = [
   [
     "a notification that comes before, while or after somebody waits",
     program((share, notes) => {
-      const notify = permits(share, { permits: 0, tracks: false });
-      return { threads: { a: taking(notify, notes), b: () => notify.signal(true), c: () => notify.signal(false) }, check: all(1, notes) };
+      const notify = bell(share);
+      return { threads: { a: hearing(notify, notes), b: () => notify.begin(), c: () => notify.signal() }, check: all(1, notes) };
+    }),
+  ],
+  [
+    "one of two leaves as all are notified: the other is, and nothing is kept",
+    program((share, notes) => {
+      const notify = bell(share);
+      const cells = [1, 2].map((thread) => {
+        be(thread);
+        return notify.request(notify.round, true);
+      });
+      const look = (): void => {
+        while (Atomics.load(notify.words, cells[1]!) === 1) Atomics.wait(notify.words, cells[1]!, 1);
+        notify.withdraw(cells[1]!, 0);
+        Atomics.add(notes, 1, 1);
+      };
+      return {
+        threads: { a: () => notify.withdraw(cells[0]!, 0), b: look, c: () => notify.begin() },
+        check: () => (notify.count() === 0 ? all(1, notes)() : "a notification is kept"),
+      };
+    }),
+  ],
+  [
+    "one leaves as one is notified: it is passed on to the other",
+    program((share, notes) => {
+      const notify = bell(share);
+      be(1);
+      const cell = notify.request(notify.round, true);
+      return {
+        threads: { a: () => notify.withdraw(cell, 0), b: hearing(notify, notes), c: () => notify.signal() },
+        check: () => (notify.count() === 0 ? all(1, notes)() : "a notification is kept"),
+      };
+    }),
+  ],
+  [
+    "one leaves a barrier as it opens: those who are left pass, and later nobody does alone",
+    program((share) => {
+      const words = gates(share);
+      const leave = (): void => {
+        const own = new Rounds(words);
+        const round = own.arrive(3);
+        if (round === undefined) return;
+        const cell = own.request(round, true);
+        if (cell > 0) own.withdraw(cell, round);
+      };
+      return {
+        threads: { a: leave, b: () => void barrier(words, 3).blockingWait(), c: () => void barrier(words, 3).blockingWait() },
+        check: () => passesAlone(words, 3),
+      };
     }),
   ],
   [
@@ -329,6 +392,33 @@ const programs: [string, ReplayProgram, number?][] = [
   ],
 ];
 
+/** Thread `c` waits already as `a` comes to a barrier of `n` and is killed; then `b` comes until they pass. */
+const barrierDeath = (n: number): ReplayProgram =>
+  program((share, notes) => {
+    const words = gates(share);
+    const own = new Rounds(words);
+    be(3);
+    const cell = own.request(own.arrive(n)!, true);
+    return {
+      threads: {
+        a: () => void barrier(words, n).blockingWait(),
+        b: (kill) => {
+          bury("a")(kill);
+          while (own.round === 0) own.arrive(n);
+        },
+        c: () => {
+          for (;;) {
+            Atomics.wait(words, cell, 1, 50);
+            if (own.state(cell) === 2) break;
+            own.reclaim();
+          }
+          Atomics.add(notes, 1, 1);
+        },
+      },
+      check: () => all(1, notes)() ?? passesAlone(words, n),
+    };
+  }, { mayTimeOut: true, dies: "a" });
+
 /** What must hold wherever thread `a` was killed. Title, scene, and how many preemptions. */
 const deaths: [string, ReplayProgram, number][] = [
   [
@@ -373,51 +463,27 @@ const deaths: [string, ReplayProgram, number][] = [
   [
     "as it notifies",
     killed((share, notes) => {
-      const notify = permits(share, { permits: 0, tracks: false, keepsOne: true });
+      const notify = bell(share);
       const signalBoth = (): void => {
-        notify.signal(true);
-        notify.signal(false);
+        notify.begin();
+        notify.signal();
       };
       const wait = (): void => {
-        notify.signal(false);
-        taking(notify, notes)();
+        notify.signal();
+        hearing(notify, notes)();
       };
       return { threads: { a: signalBoth, c: wait }, check: () => (notify.available > 1 ? `${notify.available} notifications are kept` : all(1, notes)()) };
     }),
     2,
   ],
   [
-    "as it comes to a barrier last: it has opened the gate, or has not come",
-    program((share, notes) => {
-      const words = gates(share);
-      const wait = (): void => void barrier(words).blockingWait();
-      be(3);
-      words[EXTRA] = 1;                                    // c has come, and waits
-      const first = new Permits(words);
-      const cell = first.request(1, true);
-      return {
-        threads: {
-          a: wait,
-          b: (kill) => {
-            bury("a")(kill);
-            const { ledger } = new Permits(words);
-            ledger.enter();
-            const isOpen = words[EXTRA + 1] === 1;
-            ledger.leave();
-            if (!isOpen) wait();
-          },
-          c: () => {
-            for (;;) {
-              Atomics.wait(words, cell, 1, 50);
-              if (first.state(cell) === 2) break;
-              first.reclaim();
-            }
-            Atomics.add(notes, 1, 1);
-          },
-        },
-        check: () => (words[EXTRA] === 0 && first.available === 0 ? all(1, notes)() : `${words[EXTRA]} have come, ${first.available} may go on`),
-      };
-    }, { mayTimeOut: true, dies: "a" }),
+    "as it comes to a barrier last: it has let the other pass, or has not come",
+    barrierDeath(2),
+    2,
+  ],
+  [
+    "as it waits at a barrier: it has come, or has not, and the others pass",
+    barrierDeath(3),
     2,
   ],
   [
