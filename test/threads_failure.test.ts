@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { Worker as NodeWorker } from "node:worker_threads";
 import { JoinError, Runtime, sleep, type TokiwaError } from "tokiwa";
 import { send, SharedMutex, Thread, ThreadPool } from "tokiwa/threads";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { transports } from "./support/sent.ts";
 
 const open: Runtime[] = [];
@@ -131,6 +131,26 @@ describe.each(transports)("a worker that dies (%s)", (transport) => {
     expect(reason).toMatchObject({ code: "TOKIWA_WORKER_DIED", message: expect.stringContaining("no worker could be started") });
     expect(started).toBe(3);
     await pool.shutdown();
+  });
+
+  test("is replaced, and what was queued runs, although nothing can be said of it: console.error throws, what it has thrown has no text", async () => {
+    const report = vi.spyOn(console, "error").mockImplementation(() => {
+      throw new Error("nothing may be printed");
+    });
+    try {
+      const pool = new ThreadPool({ size: 1, transport });
+      const calls = [pool.exec(() => process.exit(1)), pool.exec(() => "alive"), pool.exec(() => {
+        setTimeout(() => {
+          throw Object.create(null);
+        });
+        return tokiwa.sleep(600_000);
+      }), pool.exec(() => "alive")];
+      expect(await Promise.all(calls.map((call) => call.result()))).toMatchObject([died, { value: "alive" }, died, { value: "alive" }]);
+      expect([report.mock.calls.length, pool.pendingJobs]).toEqual([2, 0]);
+      await pool.shutdown();
+    } finally {
+      report.mockRestore();
+    }
   });
 
   test("is reported once on stderr, and the parent goes on and ends", async () => {

@@ -13,6 +13,7 @@
 
 import { JoinError } from "../errors.ts";
 import { type HostTimer, microtask, monotonicNow, reportDeath, startTimer, stopTimer, unrefTimer } from "../host.ts";
+import { show } from "../options.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Task } from "../task/task.ts";
 import { type PackedError, packError } from "./errors-wire.ts";
@@ -39,6 +40,15 @@ const RESERVE_TIME = 3000;
 const UNKNOWN_WINDOW = 32;
 /** Workers in a row that die before they have started anything; then what is queued is rejected. */
 const MAX_START_FAILURES = 3;
+
+/** In words: a worker can die of anything that can be thrown. */
+function textOf(error: unknown): string {
+  try {
+    return String(error);
+  } catch {
+    return show(error);
+  }
+}
 
 export interface PoolOptions extends LinkOptions {
   /** How long an idle worker lives, in ms. */
@@ -458,8 +468,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     if (link.done === 0 && started.length === 0 && this.shared?.hasWorked(link.thread) !== true) {         // it was of no use, and perhaps none ever will be
       this.#startFailures += link.isLate ? MAX_START_FAILURES : 1;   // the next would keep everybody waiting as long
     }
-    reportDeath(`tokiwa: worker "${link.name}" died: ${String(error)}`);
-    const reason = new JoinError("TOKIWA_WORKER_DIED", `the worker "${link.name}" died while the task ran: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    const reason = new JoinError("TOKIWA_WORKER_DIED", `the worker "${link.name}" died while the task ran: ${error instanceof Error ? textOf(error.message) : textOf(error)}`, { cause: error });
     if (link.thread > 0) this.#deaths.set(link, reason);
     this.requeue(unstarted);
     for (const job of started) job.settle(REJECTED, job.died(reason));
@@ -475,13 +484,14 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     if (this.isClosed) return;
     this.shared?.bury(link.thread, reason ?? new JoinError("TOKIWA_WORKER_DIED", `the worker "${link.name}" did not start`));
     this.scheduleDispatch();
+    reportDeath(`tokiwa: worker "${link.name}" died: ${textOf(error)}`);
   }
 
   /** No worker can be started: nothing queued will ever run. */
   #startFailed(error: unknown): void {
     this.#startFailures = 0;
     if (this.#links.some((link) => link.isReady)) return;
-    const reason = packError(new JoinError("TOKIWA_WORKER_DIED", `no worker could be started: ${error instanceof Error ? error.message : String(error)}`, { cause: error }));
+    const reason = packError(new JoinError("TOKIWA_WORKER_DIED", `no worker could be started: ${error instanceof Error ? textOf(error.message) : textOf(error)}`, { cause: error }));
     const queue = this.#queue.slice(this.#queueHead);
     this.#queue = [];
     this.#queueHead = 0;
