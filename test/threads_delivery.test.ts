@@ -1,10 +1,16 @@
-// What a worker is sent and sends back, on every way it can take: a value that cannot be posted fails its own task only.
+// What a worker is sent and sends back, on every way it can take: a value that cannot be posted fails its own task only, and an
+// abort finds its job wherever it is.
 import { once } from "node:events";
 import { open as openFile, type FileHandle } from "node:fs/promises";
 import { Worker as NodeWorker } from "node:worker_threads";
-import { Runtime } from "tokiwa";
+import { JoinError, Runtime, sleep } from "tokiwa";
 import { move, send, Thread, ThreadPool } from "tokiwa/threads";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { packError } from "../bindings/workers/errors-wire.ts";
+import type { Link } from "../bindings/workers/link.ts";
+import { Pool, type PoolOptions } from "../bindings/workers/pool.ts";
+import { bySource, type SendableFunction } from "../bindings/workers/sendable.ts";
+import { CANCELLED, type Status } from "../bindings/workers/wire.ts";
 import { transports } from "./support/sent.ts";
 
 type Words = Int32Array<SharedArrayBuffer>;
@@ -158,5 +164,93 @@ describe.each(transports)("what was moved (%s)", (transport) => {
       return { wasOffered: Atomics.load(words, 0) === 1, inOrder: heard.every((n, i) => n === i) };
     });
     expect(await runtime.spawn(parent, way === "in a record")).toEqual({ wasOffered: true, inOrder: true });
+  });
+});
+
+/** Resolves when it is true. */
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await sleep(1);
+}
+
+describe("an abort", () => {
+  const inFlight = (runtime: Runtime): number[] => runtime.metrics().workers.map(({ jobsInFlight }) => jobsInFlight);
+  /** Holds its worker until `words[at]` is set, and ends it then if it is 2. */
+  const hold = send((words: Words, at: number) => {
+    Atomics.wait(words, at, 0);
+    if (words[at] === 2) process.exit(3);
+  });
+  /** Quick, until it is told to take its time. An object as argument keeps it out of the records. */
+  const job = send(({ isLong }: { isLong: boolean }): unknown => {
+    if (!isLong) return 0;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3);
+    return tokiwa.sleep(600_000);
+  });
+  /** Until it is known as so quick that a worker gets many ahead. */
+  async function seemQuick(runtime: Runtime): Promise<void> {
+    const measured = job as unknown as SendableFunction;
+    do await Promise.all(Array.from({ length: 20 }, () => runtime.spawn(job, { isLong: false })));
+    while (measured.micros >= 40);
+  }
+  const set = (words: Words, at: number, value = 1): void => {
+    Atomics.store(words, at, value);
+    Atomics.notify(words, at);
+  };
+
+  test.each(transports)("goes with a job that is taken back from its worker (%s)", async (transport) => {
+    const runtime = multi({ transport });
+    await seemQuick(runtime);
+    const words = newWords();
+    const holding = [0, 1].map((at) => runtime.spawn(hold, words, at));
+    await until(() => String(inFlight(runtime)) === "1,1");
+    const tasks = Array.from({ length: 20 }, () => runtime.spawn(job, { isLong: true }));
+    await until(() => String(inFlight(runtime)) === "11,11");
+    const posts = vi.spyOn(MessagePort.prototype, "postMessage");
+    const isRecalled = (): boolean => posts.mock.calls.some(([message]) => (message as { k?: string }).k === "recall");
+    const abortAll = (): void => tasks.forEach((task) => task.abort());
+    try {
+      if (transport === "shared") abortAll();
+      set(words, 0);                                       // what waits for the other worker is taken back for this one
+      await until(isRecalled);
+    } finally {
+      posts.mockRestore();
+    }
+    if (transport === "messages") abortAll();              // it has been asked for, and nobody has answered
+    set(words, 1);
+    expect(new Set((await Promise.all(tasks.map((task) => task.result()))).map(({ status }) => status))).toEqual(new Set(["cancelled"]));
+    await Promise.all(holding);
+  });
+
+  test("goes with a job whose worker dies before it was started", async () => {
+    const runtime = multi({ transport: "shared", workerThreads: 1 });
+    await seemQuick(runtime);
+    const words = newWords();
+    const holding = runtime.spawn(hold, words, 0).result();
+    await until(() => String(inFlight(runtime)) === "1");
+    const tasks = Array.from({ length: 10 }, () => runtime.spawn(job, { isLong: true }));
+    await until(() => String(inFlight(runtime)) === "11");
+    for (const task of tasks) task.abort();
+    set(words, 0, 2);
+    expect(new Set((await Promise.all(tasks.map((task) => task.result()))).map(({ status }) => status))).toEqual(new Set(["cancelled"]));
+    expect(await holding).toMatchObject({ status: "rejected", reason: { code: "TOKIWA_WORKER_DIED" } });
+  });
+});
+
+describe("a job that a worker has offered", () => {
+  const options: PoolOptions = { size: 1, name: () => "one", isShared: true, isSerial: false, sharesJobs: true, keepAliveMs: Infinity, factory: undefined, resourceLimits: undefined };
+  const over = new JoinError("TOKIWA_SHUT_DOWN", "over");
+  type Answer = [id: number, status: Status, value: unknown];
+  const origin = (answers: Answer[]): Link => ({ abort: () => false, answer: (...answer: Answer) => void answers.push(answer) }) as unknown as Link;
+
+  test("and that is aborted while it lies in a record settles", async () => {
+    const pool = new Pool({ ...options, factory: held(newWords()) });
+    const answers: Answer[] = [];
+    const from = origin(answers);
+    for (const id of [1, 2, 3]) pool.offered(from, id, bySource((n: number) => n), [id], 1, undefined);
+    await Promise.resolve();
+    expect([pool.shared!.size, pool.queued]).toEqual([2, 1]);                       // one is left for the worker, which is not up
+    for (const id of [1, 2, 3]) pool.abortOffered(from, id, packError(over));
+    expect(answers.map(([id, status]) => [id, status])).toEqual([[1, CANCELLED], [2, CANCELLED], [3, CANCELLED]]);
+    expect([pool.outstanding, pool.shared!.size]).toEqual([0, 0]);
+    await pool.close(over);
   });
 });

@@ -90,6 +90,8 @@ export class Job extends PlacedJob {
   /** The worker that offered it, and its number there: such a job has no task. */
   readonly origin: JobPlace | undefined;
   readonly originId: number;
+  /** Why it was aborted: its worker was told, and may not have heard it before the job is taken back, or before it dies. */
+  reason: PackedError | undefined;
 
   constructor(pool: JobOwner, sendable: SendableFunction, args: unknown[], arity: number, transfer: Transferable[] | undefined, task: Task<unknown> | undefined, origin: JobPlace | undefined, originId: number) {
     super(pool, task);

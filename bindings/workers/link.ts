@@ -7,7 +7,7 @@
 // With shared memory the worker moves CLAIM as it starts jobs, and the parent takes unstarted ones back by the same word. With
 // messages what has started comes with the answers, and jobs are taken back by asking.
 
-import type { Job, JobPlace, PlacedJob } from "./job.ts";
+import type { Job, JobPlace } from "./job.ts";
 import { JobTable } from "./job-table.ts";
 import { type HostTimer, monotonicNow, receive, receiveAll, receiveNow, startTimer, stopTimer, unrefTimer } from "../host.ts";
 import { type PackedError, packError } from "./errors-wire.ts";
@@ -288,7 +288,8 @@ export class Link implements JobPlace, Printer {
     }
   }
 
-  abort(job: PlacedJob, reason: PackedError): boolean {
+  abort(job: Job, reason: PackedError): boolean {
+    job.reason = reason;
     this.post({ k: "abort", id: job.id, generation: 0, reason });
     return false;
   }

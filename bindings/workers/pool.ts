@@ -178,9 +178,12 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     this.scheduleDispatch();
   }
 
+  /** What was aborted meanwhile is over: the worker that was told of it has not started it, and the next one was told nothing. */
   requeue(jobs: Job[]): void {
-    if (jobs.length === 0) return;
-    this.#queue = [...jobs, ...this.#queue.slice(this.#queueHead)];
+    const again = jobs.filter(({ reason }) => reason === undefined);
+    for (const job of jobs) if (job.reason !== undefined) job.settle(CANCELLED, job.reason);
+    if (again.length === 0) return;
+    this.#queue = [...again, ...this.#queue.slice(this.#queueHead)];
     this.#queueHead = 0;
     this.scheduleDispatch();
   }
@@ -438,8 +441,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   abortOffered(origin: Link, id: number, reason: PackedError): void {
     const job = this.#offers.get(origin)?.get(id);
     if (job === undefined || job.isOver) return;
-    if (job.place === null) job.settle(CANCELLED, reason);
-    else job.place.abort(job, reason);
+    if (job.place === null || job.place.abort(job, reason)) job.settle(CANCELLED, reason);
   }
 
   /** Its outcome will not be asked for. */
