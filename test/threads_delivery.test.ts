@@ -1,5 +1,5 @@
-// What a worker is sent and sends back, on every way it can take: a value that cannot be posted fails its own task only, and an
-// abort finds its job wherever it is.
+// What a worker is sent and sends back, on every way it can take: a value that cannot be posted fails its own task only, an abort
+// finds its job wherever it is, and nothing is kept of what is over.
 import { once } from "node:events";
 import { open as openFile, type FileHandle } from "node:fs/promises";
 import { Worker as NodeWorker } from "node:worker_threads";
@@ -10,7 +10,8 @@ import { packError } from "../bindings/workers/errors-wire.ts";
 import type { Link } from "../bindings/workers/link.ts";
 import { Pool, type PoolOptions } from "../bindings/workers/pool.ts";
 import { bySource, type SendableFunction } from "../bindings/workers/sendable.ts";
-import { CANCELLED, type Status } from "../bindings/workers/wire.ts";
+import { CANCELLED, FULFILLED, type Status } from "../bindings/workers/wire.ts";
+import { collectGarbage } from "./support/lanes.ts";
 import { transports } from "./support/sent.ts";
 
 type Words = Int32Array<SharedArrayBuffer>;
@@ -251,6 +252,26 @@ describe("a job that a worker has offered", () => {
     for (const id of [1, 2, 3]) pool.abortOffered(from, id, packError(over));
     expect(answers.map(([id, status]) => [id, status])).toEqual([[1, CANCELLED], [2, CANCELLED], [3, CANCELLED]]);
     expect([pool.outstanding, pool.shared!.size]).toEqual([0, 0]);
+    await pool.close(over);
+  });
+
+  test.each(transports)("is forgotten when it is over, with its arguments (%s)", async (transport) => {
+    const pool = new Pool({ ...options, isShared: transport === "shared" });
+    const answers: Answer[] = [];
+    const from = origin(answers);
+    const offer = (id: number, fn: (value: object) => number): WeakRef<object> => {
+      const argument = { id };
+      pool.offered(from, id, bySource(fn), [argument], 1, undefined);
+      return new WeakRef(argument);
+    };
+    const arguments_ = [offer(1, () => 1), offer(2, () => 2)];
+    await until(() => answers.length === 2);
+    expect(answers).toEqual(expect.arrayContaining([[1, FULFILLED, 1], [2, FULFILLED, 2]]));
+    for (let n = 0; n < 20 && arguments_.some((argument) => argument.deref() !== undefined); n++) {
+      await new Promise((resolve) => setTimeout(resolve, 0));                       // a WeakRef holds its target to the end of the turn
+      collectGarbage();
+    }
+    expect(arguments_.map((argument) => argument.deref())).toEqual([undefined, undefined]);
     await pool.close(over);
   });
 });

@@ -15,6 +15,8 @@ export interface JobOwner {
   abort(job: PlacedJob, reason: PackedError): boolean;
   forget(job: PlacedJob): void;
   jobEnded(): void;
+  /** A job that a worker had offered is over. */
+  offerEnded(job: Job): void;
 }
 
 /** The worker that has a job, or that offered it. */
@@ -109,6 +111,7 @@ export class Job extends PlacedJob {
   }
 
   protected override answer(status: Status, value: unknown): void {
+    this.pool.offerEnded(this);
     this.origin!.answer(this.originId, status, value);
   }
 }

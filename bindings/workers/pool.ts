@@ -166,6 +166,10 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     this.#enqueue(job);
   }
 
+  offerEnded({ origin, originId }: Job): void {
+    this.#offers.get(origin as Link)?.delete(originId);
+  }
+
   #jobBegins(): void {
     if (this.outstanding++ > 0) return;
     setActive(this, true);
@@ -476,6 +480,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     for (const job of started) job.settle(REJECTED, job.died(reason));
     if (this.#startFailures >= MAX_START_FAILURES) this.#startFailed(error);
     this.scheduleDispatch();
+    reportDeath(`tokiwa: worker "${link.name}" died: ${textOf(error)}`);
   }
 
   linkGone(link: Link): void {
@@ -486,7 +491,6 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     if (this.isClosed) return;
     this.shared?.bury(link.thread, reason ?? new JoinError("TOKIWA_WORKER_DIED", `the worker "${link.name}" did not start`));
     this.scheduleDispatch();
-    reportDeath(`tokiwa: worker "${link.name}" died: ${textOf(error)}`);
   }
 
   /** No worker can be started: nothing queued will ever run. */
