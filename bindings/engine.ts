@@ -166,7 +166,7 @@ export class Engine {
   /**
    * Cancels every task, runs their cleanup and closes the runtime. What is still suspended after `timeout` settles as cancelled.
    *
-   * @param options.timeout milliseconds to wait for cleanup; default 5000
+   * @param options.timeout milliseconds to wait for cleanup, and for what workers have printed; default 5000
    */
   shutdown(options?: { timeout?: number }): Promise<void> {
     let timeout: number;
@@ -181,6 +181,7 @@ export class Engine {
 
   #shutDown(timeout: number): Promise<void> {
     const { scheduler } = this;
+    const due = monotonicNow() + timeout;
     this.isShuttingDown = true;
     this.#cancelAll();
     scheduler.letRun();
@@ -190,7 +191,7 @@ export class Engine {
         scheduler.whenIdle(undefined);
         scheduler.close();
         if (registry.default === this) registry.default = undefined;
-        resolve(this.threads?.close());
+        resolve(this.threads?.close(due));
       };
       const timer = startTimer(finish, timeout);
       scheduler.whenIdle(() => queueMicrotask(finish));    // not on the stack of the drive that ended the last task

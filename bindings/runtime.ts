@@ -156,7 +156,7 @@ export class Runtime implements Disposable, AsyncDisposable {
   /**
    * Cancels every task, runs their cleanup and closes the runtime. What is still suspended after `timeout` settles as cancelled.
    *
-   * @param options.timeout milliseconds to wait for cleanup; default 5000
+   * @param options.timeout milliseconds to wait for cleanup, and for what workers have printed; default 5000
    */
   shutdown(options?: { timeout?: number }): Promise<void> {
     return this.engine.shutdown(options);

@@ -201,6 +201,18 @@ describe.each(nodes)("%s", (_, node) => {
     expect(err).toContain("unobserved");
   }, 60_000);
 
+  // Its output is waited for, for a second at most: the shutdown that began first is the last to end.
+  test.each(["shared", "messages"])("a worker that prints and then never rests again holds up no shutdown for longer than its timeout: %s", async (transport) => {
+    expect(await program(node, `
+      const { send } = await import(new URL("threads.js", DIST).href);
+      const [patient, hasty] = [1, 2].map(() => new Runtime({ flavor: "multi-thread", workerThreads: 1, transport: "${transport}" }));
+      const words = new Int32Array(new SharedArrayBuffer(4));
+      const print = send((held) => { console.log("printed"); setTimeout(() => { Atomics.add(held, 0, 1); for (;;); }); });
+      await Promise.all([patient, hasty].map((runtime) => runtime.spawn(print, words)));
+      while (Atomics.load(words, 0) < 2) await sleep(1);
+      await Promise.all([patient.shutdown().then(() => console.log("patient")), hasty.shutdown({ timeout: 1 }).then(() => console.log("hasty"))]);`)).toMatchObject({ code: 0, out: expect.stringMatching(/hasty\n(printed\n)*patient\n$/) });
+  }, 60_000);
+
   test("a worker that prints and then never rests again does not keep the process alive", async () => {
     expect(await program(node, `
       const { send } = await import(new URL("threads.js", DIST).href);

@@ -566,9 +566,9 @@ export class Link implements JobPlace, Printer {
   }
 
   /** Ends the thread; what it has printed is waited for, unless a job holds it. */
-  terminate(): Promise<void> {
+  terminate(due?: number): Promise<void> {
     const isIdle = this.inFlight.size === 0 && (this.#pool.shared?.startedBy(this.thread) ?? 0) === 0;
-    const output = isIdle ? outputOf(this) : undefined;
+    const output = isIdle ? outputOf(this, due) : undefined;
     this.isDead = true;
     if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
     this.#stopIdleTimer();

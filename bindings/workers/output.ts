@@ -9,6 +9,8 @@ import { builtinModule, holdDryLoop, type HostTimer, monotonicNow, nodeMajor, st
 
 /** A worker that could print is waited for so long, in ms: something may hold it for ever. */
 const WAIT = 1000;
+/** As that, at least: who is not held has answered by then. */
+const MOMENT = 20;
 /** A timer that is later than this, in ms, says that this thread itself was held. */
 const HELD = 100;
 /** How often a worker looks whether its output was received, in ms. */
@@ -50,14 +52,29 @@ function awaitsOutput(): boolean {
   return waits.size > 0;
 }
 
-/** Resolves when all that a worker has printed was received, or when it does not answer. Undefined when it has printed nothing. */
-export function outputOf(printer: Printer): Promise<void> | undefined {
+/**
+ * Resolves when all that a worker has printed was received, or when it does not answer. Undefined when it has printed nothing.
+ *
+ * @param due until when to wait at most, on `monotonicNow()`; a moment is always waited
+ */
+export function outputOf(printer: Printer, due: number = Infinity): Promise<void> | undefined {
   let wait = waits.get(printer);
   if (wait === undefined && printers.has(printer) && printer.mayHavePrinted()) {
     wait = answerOf(printer).then(() => void waits.delete(printer));
     waits.set(printer, wait);
   }
-  return wait;
+  const left = due - monotonicNow();
+  return wait === undefined || left >= WAIT ? wait : atMost(wait, Math.max(left, MOMENT));
+}
+
+function atMost(wait: Promise<void>, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = startTimer(resolve, ms);
+    void wait.then(() => {
+      stopTimer(timer);
+      resolve();
+    });
+  });
 }
 
 /** Keeps the process alive meanwhile. */
@@ -100,7 +117,7 @@ export function watchOutput(tell: () => void): void {
 
 /** In a worker: resolves when the parent has received everything that this thread and its own workers have printed. */
 export async function ownOutput(): Promise<void> {
-  await Promise.all(Array.from(printers, outputOf));
+  await Promise.all(Array.from(printers, (printer) => outputOf(printer)));
   const process = processOfNode();
   for (const name of ["stdout", "stderr"] as const) {
     const stream = process[name];

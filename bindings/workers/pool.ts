@@ -521,8 +521,8 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     else this.#onIdle.push(fn);
   }
 
-  /** Ends every worker now; what is left is cancelled with `reason`. Resolves when they have ended. */
-  close(reason: JoinError): Promise<void> {
+  /** Ends every worker now; what is left is cancelled with `reason`. Resolves when they have ended. `due`: see outputOf(). */
+  close(reason: JoinError, due?: number): Promise<void> {
     if (!this.isClosed) {
       this.isClosed = true;
       const links = this.#links.splice(0);
@@ -530,7 +530,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
       const jobs = [...this.#queue.slice(this.#queueHead), ...links.flatMap((link) => link.inFlight.all()), ...(this.shared?.takeAll() ?? [])];
       this.#queue = [];
       this.#queueHead = 0;
-      this.#endings = links.map((link) => link.terminate().catch(() => {}));
+      this.#endings = links.map((link) => link.terminate(due).catch(() => {}));
       for (const job of jobs) job.settle(CANCELLED, (packed ??= packError(reason)));
     }
     return Promise.all(this.#endings).then(() => {});

@@ -144,10 +144,10 @@ class PooledThreads implements RuntimeThreads {
     return { workers: this.#workers?.metrics() ?? [], blocking: this.#blocking?.metrics() ?? [] };
   }
 
-  async close(): Promise<void> {
+  async close(due?: number): Promise<void> {
     this.#isClosed = true;
     const reason = new JoinError("TOKIWA_SHUT_DOWN", "the runtime has shut down");
-    await Promise.all([this.#workers?.close(reason), this.#blocking?.close(reason)]);
+    await Promise.all([this.#workers?.close(reason, due), this.#blocking?.close(reason, due)]);
   }
 
   get isClosed(): boolean {

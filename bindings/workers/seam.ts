@@ -42,8 +42,12 @@ export interface RuntimeThreads {
   spawnBlocking(task: Task<unknown>, fn: unknown, args: unknown[]): void;
   blockInPlace<T>(fn: () => T): T;
   metrics(): { workers: WorkerMetrics[]; blocking: WorkerMetrics[] };
-  /** Ends every thread, also those that work. Resolves when they have ended. */
-  close(): Promise<void>;
+  /**
+   * Ends every thread, also those that work. Resolves when they have ended.
+   *
+   * @param due until when to wait for what idle ones have printed, on `monotonicNow()`; a moment is always waited
+   */
+  close(due?: number): Promise<void>;
 }
 
 export interface ThreadsProvider {
