@@ -213,6 +213,22 @@ describe.each(nodes)("%s", (_, node) => {
       await Promise.all([patient.shutdown().then(() => console.log("patient")), hasty.shutdown({ timeout: 1 }).then(() => console.log("hasty"))]);`)).toMatchObject({ code: 0, out: expect.stringMatching(/hasty\n(printed\n)*patient\n$/) });
   }, 60_000);
 
+  test.each(["shared", "messages"])("tasks that a job leaves behind keep the process alive as those of the main program do: %s", async (transport) => {
+    const { code, out, err } = await program(node, `
+      const { send, Thread } = await import(new URL("threads.js", DIST).href);
+      const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 2, transport: "${transport}" });
+      await runtime.spawn(send(() => {
+        const leave = () => tokiwa.spawn(tokiwa.send(async () => { await tokiwa.sleep(30); await tokiwa.sleep(60); console.log("slept"); }));
+        leave();
+        for (let i = 0; i < 20; i++) tokiwa.spawn(tokiwa.send((i) => { const end = Date.now() + 5; while (Date.now() < end); console.log("busy " + i); }), i);
+        tokiwa.spawn(function* () { yield* tokiwa.sleep(50); console.log("closure"); });
+        tokiwa.spawn(async () => { await new Promise(() => {}); });
+      }));
+      await new Thread({ transport: "${transport}" }).exec(() => { tokiwa.spawn(async () => { await tokiwa.sleep(40); console.log("thread"); }); });`);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out.trim().split("\n").sort()).toEqual([...Array.from({ length: 20 }, (_, i) => `busy ${i}`), "closure", "slept", "thread"].sort());
+  }, 60_000);
+
   test("a worker that prints and then never rests again does not keep the process alive", async () => {
     expect(await program(node, `
       const { send } = await import(new URL("threads.js", DIST).href);

@@ -41,7 +41,7 @@ describe("the pool module, on three threads", () => {
         for (let k = 0; k < 5 && spawned < jobs && free.length > 0; k++) {
           const record = free.pop();
           words[(records + record * ${RECORD_BYTES} + ${RECORD_STATE}) >> 2] = ${QUEUED};
-          if (calls.push(record) === 0) throw new Error("full");
+          if (calls.push(record) !== 0) throw new Error("full");
           calls.wakeOne();
           spawned++;
           operations += 2;

@@ -103,6 +103,9 @@ export class Link implements JobPlace, Printer {
   /** It was asked for its output, and has had no job since. */
   #isFlushed = false;
   #onFlushed: (() => void) | undefined;
+  /** Tasks of its own go on, see wire.ts. */
+  #goesOn = false;
+  #isWanted = false;
   #idleTimer: HostTimer | undefined;
   #startTimer: HostTimer | undefined;
 
@@ -142,7 +145,7 @@ export class Link implements JobPlace, Printer {
     this.#origin = origin;
     receive<ToParent>(worker.port, (message) => this.receive(message), () => this.died(new Error("a message of the worker could not be read")));
     (worker.port as { unref?: () => void }).unref?.();
-    worker.setRef(pool.outstanding > 0);
+    this.setRef(pool.outstanding > 0);
     this.#startTimer = startTimer(() => {
       this.isLate = true;
       this.died(new Error(`the worker was not ready after ${START_TIMEOUT} ms`));
@@ -154,7 +157,8 @@ export class Link implements JobPlace, Printer {
 
   setRef(on: boolean): void {
     if (on) this.#isFlushed = false;
-    this.#thread.setRef(on);
+    this.#isWanted = on;
+    this.#thread.setRef(on || this.#goesOn);
   }
 
   // ---- what is in there
@@ -414,6 +418,11 @@ export class Link implements JobPlace, Printer {
       case "prints":
         this.#prints = true;
         return;
+      case "goesOn":
+        this.#goesOn = message.goesOn;
+        this.setRef(this.#isWanted);
+        this.#isFlushed = false;
+        return;
       case "flushed":
         return;
     }
@@ -515,6 +524,11 @@ export class Link implements JobPlace, Printer {
 
   // ---- its output
 
+  get goesOn(): boolean {
+    this.#receiveAll();
+    return this.#goesOn && !this.isDead;
+  }
+
   mayHavePrinted(): boolean {
     this.#receiveAll();
     return this.#prints && this.isReady && !this.#isFlushed;
@@ -533,7 +547,7 @@ export class Link implements JobPlace, Printer {
     if (this.#idleTimer !== undefined) return;
     this.#idleTimer = startTimer(() => {
       this.#idleTimer = undefined;
-      if (this.inFlight.size === 0 && !this.isDead) retire();
+      if (this.inFlight.size === 0 && !this.isDead && !this.#goesOn) retire();
     }, ms);
     unrefTimer(this.#idleTimer);
   }

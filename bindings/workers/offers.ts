@@ -59,6 +59,10 @@ export class Offers {
     this.#post({ k: "crowded", isCrowded });
   }
 
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0 && this.#offered.size === 0;
+  }
+
   push(nested: Nested): void {
     if (this.#waiting.push(nested) > 1) this.#setCrowded(true);
     this.#offerTo(this.#hungryNow());

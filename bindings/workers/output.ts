@@ -18,6 +18,8 @@ const LOOK = 1;
 
 /** A worker, for its parent. */
 export interface Printer {
+  /** Receives what it has sent. Whether tasks of its own go on: then the event loop has not run dry. */
+  readonly goesOn: boolean;
   /** Receives what it has sent. @returns whether it may have printed since it was last asked to say when that was received */
   mayHavePrinted(): boolean;
   /** Asks it. Its answer calls `done`, and so does its death. */
@@ -46,8 +48,9 @@ export function removePrinter(printer: Printer): void {
   if (printers.delete(printer) && printers.size === 0) stopHolding?.();
 }
 
-/** The event loop has run dry: begins to wait for those that may have printed. @returns whether anybody is waited for */
+/** The event loop has run dry: begins to wait for those that may have printed. @returns whether anybody is waited for, or goes on */
 function awaitsOutput(): boolean {
+  if (Array.from(printers, (printer) => printer.goesOn).includes(true)) return true;
   for (const printer of printers) void outputOf(printer);
   return waits.size > 0;
 }

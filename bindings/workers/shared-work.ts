@@ -308,6 +308,11 @@ export class SharedWork {
     return false;
   }
 
+  /** Whether jobs that were spawned here have not ended, anywhere. */
+  get hasSpawned(): boolean {
+    return this.#spawned.some((spawned) => spawned !== undefined);
+  }
+
   /** Nobody waits for it any more. */
   giveUp(spawned: Spawned): void {
     const slot = this.#slot(spawned.record);

@@ -12,7 +12,7 @@
 
 import { TokiwaError } from "../errors.ts";
 import { PENDING, type Waker } from "../future.ts";
-import { builtinModule, macrotask, microtask, monotonicNow, receive, receiveAll, receiveNow } from "../host.ts";
+import { builtinModule, macrotask, microtask, monotonicNow, receive, receiveAll, receiveNow, startTimer } from "../host.ts";
 import { burst, pollFirst } from "../scheduler/burst.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import type { Scope } from "../task/scope.ts";
@@ -41,6 +41,8 @@ const POST_DELAY = 0.1;
 /** A worker that has worked lately, in ms, blocks while it waits for more, so long at a time: then its event loop has a turn. */
 const LINGER = 10;
 const NAP = 0.5;
+/** How often a worker that only has tasks of its own looks whether they have ended, in ms. */
+const GOES_ON_LOOK = 20;
 /** A function that holds the worker for less, in microseconds, is quick... */
 const QUICK_MICROS = 10;
 /** ...and so many calls of it are timed together. */
@@ -541,6 +543,8 @@ export class WorkerSide implements RuntimeThreads {
   }
 
   #flush(): void {
+    const hasAnswers = !this.#outbox.isEmpty || this.#shared?.hasEnded === true;
+    if (hasAnswers && !this.#goesOnTold && this.#running === 0 && this.#scheduler.alive > 0) this.#tellGoesOn();       // before the last answer: with it the parent may end
     if (this.#shared?.flush() === true) {
       this.#answeredAt = monotonicNow();
       this.#notifyParent();
@@ -558,6 +562,26 @@ export class WorkerSide implements RuntimeThreads {
     this.#outbox.flush(this.#started);
     this.#notifyParent();
   }
+
+  #goesOnTold = false;
+
+  /** Tasks are left although no job is. In a moment it will be seen whether they go on by themselves. */
+  #tellGoesOn(): void {
+    this.#goesOnTold = true;
+    this.#post({ k: "goesOn", goesOn: true });
+    startTimer(this.#lookWhetherItGoesOn, GOES_ON_LOOK);
+  }
+
+  /** What is queued, or has its time, does; what waits for a promise of somebody else's may wait for ever. Not asked in the middle of a drive: what has just been woken may be neither. */
+  readonly #lookWhetherItGoesOn = (): void => {
+    const scheduler = this.#scheduler;
+    const goesOn = this.#running > 0 || (scheduler.alive > 0 && (scheduler.nextTick !== Infinity || scheduler.isReady || !this.#offers.isEmpty || this.#shared?.hasSpawned === true));
+    if (goesOn) startTimer(this.#lookWhetherItGoesOn, GOES_ON_LOOK);
+    else {
+      this.#goesOnTold = false;
+      this.#post({ k: "goesOn", goesOn: false });
+    }
+  };
 
   #tellsStarted = false;
   /** What has started and not ended is told a turn later: most async functions have ended by then. */

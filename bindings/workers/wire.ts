@@ -130,6 +130,8 @@ export type ToParent =
   | { readonly k: "wake"; readonly thread: number }
   /** It begins to print, see output.ts. */
   | { readonly k: "prints" }
+  /** Whether tasks of its own go on, although no job is here: they keep the process alive. */
+  | { readonly k: "goesOn"; readonly goesOn: boolean }
   | { readonly k: "flushed" }
   /**
    * With shared memory: it has queued jobs, everyone is busy, and some workers have not been started. With messages: whether it has jobs
