@@ -9,14 +9,17 @@ export type PostAnswers = (answers: unknown[], transfer?: Transferable[]) => voi
 
 export class Outbox {
   readonly #post: PostAnswers;
+  readonly #isOfRecords: boolean;
   #answers: unknown[] = [0];
   #run = -1;
   #runNext = 0;
   /** What to transfer, by the place of the value it belongs to. */
   #transfers: Map<number, Transferable[]> | undefined;
 
-  constructor(post: PostAnswers) {
+  /** @param isOfRecords what add() is given as `micros` is the generation of a record, and must be the same in a run */
+  constructor(post: PostAnswers, isOfRecords = false) {
     this.#post = post;
+    this.#isOfRecords = isOfRecords;
   }
 
   get isEmpty(): boolean {
@@ -27,7 +30,7 @@ export class Outbox {
   add(id: number, status: Status, value: unknown, micros: number, transfer?: Transferable[]): void {
     const answers = this.#answers;
     const run = this.#run;
-    if (run >= 0 && id === this.#runNext && answers[run] === status) (answers[run + 3] as number)++;
+    if (run >= 0 && id === this.#runNext && answers[run] === status && (!this.#isOfRecords || answers[run + 1] === micros)) (answers[run + 3] as number)++;
     else {
       this.#run = answers.length;
       answers.push(status, micros, id, 1);

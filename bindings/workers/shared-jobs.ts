@@ -230,9 +230,9 @@ export class SharedJobs implements JobPlace {
   /** Outcomes that do not fit into a record. */
   results(answers: unknown[]): void {
     for (let at = 0; at < answers.length; ) {
-      const [status, , first, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
+      const [status, generation, first, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
       at += ANSWER_HEADER;
-      for (let i = 0; i < count; i++) this.#ended(first + i, status, answers[at++]);
+      for (let i = 0; i < count; i++, at++) if (this.share.generationOf(first + i) === generation) this.#ended(first + i, status, answers[at]);
     }
   }
 
@@ -270,7 +270,7 @@ export class SharedJobs implements JobPlace {
     const reason = packError(death);
     const end = this.state.threads << share.slotBits;
     for (let record = 1 << share.slotBits; record < end; record++) {
-      if (share.isStartedBy(record, thread)) this.#pool.tell(share.ownerOf(record), { k: "results", answers: [REJECTED, 0, record, 1, reason] });
+      if (share.isStartedBy(record, thread)) this.#pool.tell(share.ownerOf(record), { k: "results", answers: [REJECTED, share.generationOf(record), record, 1, reason] });
     }
     this.#requeue();
     this.listen();

@@ -246,9 +246,9 @@ export class SharedWork {
     }
     let outbox = this.#outboxes[owner];
     if (outbox === undefined) {
-      outbox = this.#outboxes[owner] = new Outbox((answers, list) => this.#side.post({ k: "results", to: owner, answers: answers.slice(ANSWERS_START) }, list));
+      outbox = this.#outboxes[owner] = new Outbox((answers, list) => this.#side.post({ k: "results", to: owner, answers: answers.slice(ANSWERS_START) }, list), true);
     }
-    outbox.add(record, status, value, 0, transfer);
+    outbox.add(record, status, value, share.generationOf(record), transfer);
   }
 
   /** False when there is nothing to send. */
@@ -289,12 +289,12 @@ export class SharedWork {
     if (spawned !== undefined) settleTask(spawned.task, status, value);
   }
 
-  /** Outcomes that did not fit into their records. */
+  /** Outcomes that did not fit into their records. After a death there may be two of one job: the second one finds it over. */
   results(answers: unknown[]): void {
     for (let at = 0; at < answers.length; ) {
-      const [status, , first, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
+      const [status, generation, first, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
       at += ANSWER_HEADER;
-      for (let i = 0; i < count; i++) this.#settle(first + i, status, answers[at++]);
+      for (let i = 0; i < count; i++, at++) if (this.share.generationOf(first + i) === generation) this.#settle(first + i, status, answers[at]);
     }
   }
 

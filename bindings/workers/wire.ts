@@ -6,7 +6,7 @@
 //   jobs     [count, hungry, definitions, run*]    hungry: see there; definitions: of functions that are new to the worker, or undefined
 //     run    [definition, arity, id, count, ...args of each]     arity < 0: -arity - 1 arguments, some of which are shared primitives
 //   answers  [started, run*]                       started: jobs so far
-//     run    [status, micros, id, count, ...values]     status as in `Status`; micros: what it held the worker for
+//     run    [status, micros, id, count, ...values]     status as in `Status`; micros: what it held the worker for, or the generation of records
 //
 // The jobs of a run have successive numbers from id on.
 //
