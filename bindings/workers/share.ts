@@ -170,7 +170,8 @@ export class Share implements Cells {
     else free.pop();
     this.#slots[record & ((1 << this.slotBits) - 1)] = IN_USE;
     this.i32[this.#word(record, RECORD_DEFINITION)] = definition;
-    this.i32[this.#word(record, RECORD_GENERATION)]!++;
+    const uses = this.generationOf(record) + 1;
+    this.i32[this.#word(record, RECORD_GENERATION)] = uses === 0 ? 1 : uses;      // on the wire 0 says that a job lies in no record
     this.i32[this.#word(record, RECORD_STATE)] = QUEUED;    // plain: nobody has its number before it is queued
     return record;
   }
