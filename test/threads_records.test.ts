@@ -44,7 +44,7 @@ describe("a record", () => {
     await runtime.spawn(send(() => {
       const { postMessage } = MessagePort.prototype as unknown as { postMessage: (...args: unknown[]) => void };
       let before: unknown;
-      MessagePort.prototype.postMessage = function (message: { k?: string }, ...rest: unknown[]) {
+      MessagePort.prototype.postMessage = function (this: MessagePort, message: { k?: string }, ...rest: unknown[]) {
         if (message.k === "results") {
           if (before !== undefined) postMessage.call(this, before);
           before = message;
