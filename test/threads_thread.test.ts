@@ -103,6 +103,27 @@ describe.each(transports)("Thread (%s)", (transport) => {
     thread.terminate();
   });
 
+  test("a worker of the consumer's own that was told something else before", async () => {
+    const heard = new SharedArrayBuffer(4);
+    const entry = pathToFileURL(join(await mkdtemp(join(tmpdir(), "tokiwa-")), "w.mjs"));
+    writeFileSync(entry, `
+      import { parentPort, workerData } from "node:worker_threads";
+      import ${JSON.stringify(new URL("../dist/tokiwa-worker.js", import.meta.url).href)};
+      parentPort.once("message", ({ config }) => Atomics.store(new Int32Array(workerData), 0, config));`);
+    const thread = new Thread({
+      transport,
+      worker: () => {
+        const worker = new NodeWorker(entry, { workerData: heard });
+        worker.postMessage({ config: 7 });
+        worker.postMessage({ tokiwa: "start" });
+        return worker as unknown as Worker;
+      },
+    });
+    expect(await thread.exec((a: number, b: number) => a + b, 1, 2)).toBe(3);
+    expect(new Int32Array(heard)[0]).toBe(7);
+    thread.terminate();
+  });
+
   test("numbers arrive as they are, one by one and in lists, and as messages of a channel", async () => {
     const thread = new Thread({ transport });
     const numbers = [0, -0, 1, -1, 2 ** 31 - 1, -(2 ** 31), 2 ** 31, 0.5, Number.NaN, Infinity, -Infinity, Number.MAX_SAFE_INTEGER, Number.MIN_VALUE];

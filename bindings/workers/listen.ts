@@ -11,7 +11,8 @@ import { inheritOrigin } from "./origin.ts";
 import type { StartMessage } from "./wire.ts";
 
 interface ParentPort {
-  once(event: "message", listener: (message: unknown) => void): void;
+  on(event: "message", listener: (message: unknown) => void): void;
+  off(event: "message", listener: (message: unknown) => void): void;
 }
 
 let isListening = false;
@@ -24,13 +25,19 @@ function isWorker(): boolean {
 }
 declare const WorkerGlobalScope: (new () => object) | undefined;
 
-/** Begins to serve when the parent says so. Nothing happens in a thread that is no worker. */
+/** Begins to serve when the parent says so: whoever made the worker may have told it something else before. Nothing happens in a thread that is no worker. */
 export function listen(): void {
   if (isListening || !isWorker()) return;
   isListening = true;
   const node = builtinModule<{ parentPort: ParentPort | null }>("node:worker_threads");
   if (node !== undefined) {
-    node.parentPort?.once("message", accept);
+    const { parentPort } = node;
+    const onMessage = (message: unknown): void => {
+      if (!isStart(message)) return;
+      parentPort!.off("message", onMessage);
+      accept(message);
+    };
+    parentPort?.on("message", onMessage);
     return;
   }
   const onMessage = (event: MessageEvent): void => {
@@ -45,8 +52,8 @@ function isStart(data: unknown): data is StartMessage {
   return typeof data === "object" && data !== null && (data as StartMessage).tokiwa === "start" && (data as StartMessage).port instanceof MessagePort;
 }
 
-function accept(data: unknown): void {
-  if (isStart(data)) serve(data).catch(failed);
+function accept(start: StartMessage): void {
+  serve(start).catch(failed);
 }
 
 /** Tells the parent that this worker will not start: of a rejection a page's worker tells nobody. */
