@@ -1,6 +1,9 @@
 // Everything that can go wrong in a worker: its tasks reject, it is replaced, the others never notice.
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { Worker as NodeWorker } from "node:worker_threads";
 import { JoinError, Runtime, sleep, type TokiwaError } from "tokiwa";
 import { send, SharedMutex, Thread, ThreadPool } from "tokiwa/threads";
@@ -197,6 +200,42 @@ describe.each(transports)("a worker that dies (%s)", (transport) => {
       guard.unlock();
     }
     await pool.shutdown();
+  });
+});
+
+describe("the file that workers start from", () => {
+  const where = `new Error().stack.includes("chunk-") ? "file" : "text"`;
+
+  test("is not given up for a thread whose own module is broken, whether it was the first or not", async () => {
+    const { code, output } = await program(`
+      import { Thread } from "tokiwa/threads";
+      console.error = () => {};
+      const module = new TextEncoder().encode("this is no module").buffer;
+      for (let n = 0; n < 2; n++) {
+        const broken = new Thread({ module });
+        console.log((await broken.exec(() => 1).result()).reason.code);
+        broken.terminate();
+        const thread = new Thread();
+        console.log(await thread.exec(() => ${where}));
+        thread.terminate();
+      }`);
+    expect({ code, output }).toEqual({ code: 0, output: "TOKIWA_WORKER_DIED\nfile\nTOKIWA_WORKER_DIED\nfile" });
+  });
+
+  test("is given up when it cannot be read, and nothing is said of that", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "tokiwa-"));
+    await cp(join(root, "dist"), join(folder, "dist"), { recursive: true, filter: (path) => !/\.(map|wasm)$/.test(path) });
+    await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+    await writeFile(join(folder, "dist", "tokiwa-worker.js"), "this is no module");
+    const { code, output, errors } = await program(`
+      import { Thread } from ${JSON.stringify(pathToFileURL(join(folder, "dist", "threads.js")).href)};
+      for (let n = 0; n < 2; n++) {
+        const thread = new Thread();
+        console.log(await thread.exec(() => ${where}));
+        thread.terminate();
+      }`);
+    expect({ code, output, errors }).toEqual({ code: 0, output: "text\ntext", errors: "" });
+    await rm(folder, { recursive: true });
   });
 });
 

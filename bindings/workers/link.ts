@@ -18,7 +18,7 @@ import { getParentWord, noteReceived } from "./parking.ts";
 import type { MessageLookout } from "./lookout.ts";
 import type { SharedJobs } from "./shared-jobs.ts";
 import { byDefinition, notCloneable, type SendableFunction, transferablesOf } from "./sendable.ts";
-import { startWorker, type StartOptions, type WorkerThread } from "./start.ts";
+import { keepOrigin, startWorker, type StartOptions, type WorkerThread } from "./start.ts";
 import { ANSWER_HEADER, ANSWERS_START, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, JOB_HEADER, JOBS_START, MAIL, REJECTED, SENT, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
 
 /** A worker that has not said that it is ready after so long, in ms, will not. */
@@ -35,6 +35,8 @@ export interface LinkOwner {
   offered(origin: Link, originId: number, sendable: SendableFunction, args: unknown[], arity: number, transfer: Transferable[] | undefined): void;
   abortOffered(origin: Link, id: number, reason: PackedError): void;
   crowded(): void;
+  /** How its workers are started: undefined while the usual way works. */
+  readonly origin: WorkerOrigin | undefined;
   linkDied(link: Link, error: unknown, started: Job[], unstarted: Job[], origin: WorkerOrigin): void;
   readonly shared: SharedJobs | undefined;
   tell(thread: number, message: ToWorker, transfer?: Transferable[]): void;
@@ -136,6 +138,7 @@ export class Link implements JobPlace, Printer {
         module: options.module,
       },
       options,
+      pool.origin,
       (error) => {
         this.#receiveAll();                                // what it said before it died may come after the news of its death
         this.died(error);
@@ -435,6 +438,7 @@ export class Link implements JobPlace, Printer {
 
   #ready(): void {
     this.isReady = true;
+    keepOrigin(this.#origin);
     if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
     this.#startTimer = undefined;
     const lock = this.#lock;

@@ -25,7 +25,7 @@ import type { WorkerMetrics } from "./seam.ts";
 import { arityOf, type SendableFunction, type TakenArgs, takeArgs, tellWhenOver } from "./sendable.ts";
 import { newShare } from "./share.ts";
 import { SharedJobs, type SharedJobsOwner } from "./shared-jobs.ts";
-import { tryNextOrigin } from "./start.ts";
+import { nextOrigin } from "./start.ts";
 import { CANCELLED, MAX_WINDOW, REJECTED, type ToWorker, type WorkerOrigin } from "./wire.ts";
 
 /** Work that is delivered ahead, in microseconds of the worker's time. */
@@ -64,6 +64,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   #startFailures = 0;
   #isScheduled = false;
   isClosed = false;
+  origin: WorkerOrigin | undefined;
   /** Jobs that are not over. */
   outstanding = 0;
   #endings: Promise<void>[] = [];
@@ -467,7 +468,9 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   linkDied(link: Link, error: unknown, started: Job[], unstarted: Job[], origin: WorkerOrigin): void {
     this.#remove(link);
     if (this.isClosed) return;
-    if (!link.isReady && tryNextOrigin(origin)) {
+    const next = link.isReady ? undefined : nextOrigin(origin);
+    if (next !== undefined) {
+      this.origin = next;
       this.scheduleDispatch();
       return;
     }
@@ -496,6 +499,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
   /** No worker can be started: nothing queued will ever run. */
   #startFailed(error: unknown): void {
     this.#startFailures = 0;
+    this.origin = undefined;
     if (this.#links.some((link) => link.isReady)) return;
     const reason = packError(new JoinError("TOKIWA_WORKER_DIED", `no worker could be started: ${error instanceof Error ? textOf(error.message) : textOf(error)}`, { cause: error }));
     const queue = this.#queue.slice(this.#queueHead);

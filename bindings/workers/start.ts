@@ -4,6 +4,7 @@
 //   factory  the `worker` option: the consumer's bundler knows where its entry is
 //   url      tokiwa-worker.js beside this file: what a strict Content-Security-Policy allows
 //   source   the worker as text (a Blob in pages): needs no file, so it works in bundles and behind missing headers
+// A pool whose worker did not start tries the next way by itself; only when that works it is kept.
 //
 // What a first result takes is reading modules, 30 ms for all of the package: so the worker's file reads a third of it, and the rest
 // when a function mentions `tokiwa` or a shared primitive comes (file-entry.ts), and what it reads is few files (scripts/build.mjs). Tried: one
@@ -86,11 +87,18 @@ function origin(): WorkerOrigin {
   return chosen;
 }
 
-/** After a worker did not start: whether there is another way to try. */
-export function tryNextOrigin(failed: WorkerOrigin): boolean {
-  if (failed.kind !== "url" || WORKER_TEXT === "") return false;
-  if (chosen === failed) chosen = { kind: "source", source: workerSource() };
-  return true;
+/** After a worker did not start: another way to try, if there is one. */
+export function nextOrigin(failed: WorkerOrigin): WorkerOrigin | undefined {
+  return failed.kind === "url" && WORKER_TEXT !== "" ? { kind: "source", source: workerSource() } : undefined;
+}
+
+/** The file has been a worker here: what does not start from it has something else that is wrong. */
+let isFileGood = false;
+
+/** A worker has started so. All later ones are: had it been its module that was wrong before, this would not have helped. */
+export function keepOrigin(worked: WorkerOrigin): void {
+  if (worked.kind === "url") isFileGood = true;
+  else if (worked.kind === "source" && !isFileGood) chosen = worked;
 }
 
 // Arguments of the process that a worker may inherit. Others (--input-type, --eval, --test) are about the main script.
@@ -123,11 +131,12 @@ type Start = Omit<StartMessage, "port" | "origin" | "tokiwa" | "core">;
 /**
  * Starts a worker and hands it its port.
  *
+ * @param from the way to start it; undefined for the one that is known to work
  * @param onDeath called at most once, with the error if there was one
  * @throws what the host throws when it refuses to start workers
  */
-export function startWorker(start: Start, options: StartOptions, onDeath: (error: unknown) => void): { thread: WorkerThread; origin: WorkerOrigin } {
-  const from: WorkerOrigin = options.factory === undefined ? origin() : { kind: "factory" };
+export function startWorker(start: Start, options: StartOptions, from: WorkerOrigin | undefined, onDeath: (error: unknown) => void): { thread: WorkerThread; origin: WorkerOrigin } {
+  from = options.factory === undefined ? (from ?? origin()) : { kind: "factory" };
   let isDead = false;
   const die = (error: unknown): void => {
     if (isDead) return;
@@ -159,7 +168,9 @@ function create(from: WorkerOrigin, name: string, { resourceLimits }: StartOptio
   try {
     return new Worker(new URL((from as { url: string }).url), { type: "module", name });
   } catch (error) {
-    if (!tryNextOrigin(from)) throw error;                 // another origin's script (a CDN) is refused at once
+    const next = nextOrigin(from);
+    if (next === undefined) throw error;
+    chosen = next;                                         // another origin's script (a CDN) is refused at once
     return new Worker(sourceUrl(workerSource()), { name });
   }
 }
