@@ -141,25 +141,40 @@ describe("a channel that lives on the thread that made it", () => {
     }
   });
 
-  test("counts, and what cannot wait, need shared memory", () => {
-    const { tx, rx } = channel(1);
-    const needing = [
-      () => tx.trySend(1),
-      () => tx.tryReserve(),
-      () => tx.tryReserveMany(1),
-      () => tx.blockingSend(1),
-      () => tx.downgrade(),
-      () => tx.sameChannel(tx),
-      () => tx.isClosed,
-      () => tx.capacity,
-      () => tx.strongCount,
-      () => tx.weakCount,
-      () => rx.tryRecv(),
-      () => rx.capacity,
-      () => rx.maxCapacity,
-      () => rx.senderStrongCount,
-      () => rx.senderWeakCount,
+  test("counts, and what does not wait, work at home and need shared memory elsewhere", async () => {
+    const { tx, rx, client, receiver } = channel(2);
+    const [other, far] = [client().tx, receiver()];
+    const needing: [(t: SharedSender<number>, r: SharedReceiver<number>) => unknown, unknown][] = [
+      [(t) => t.trySend(1), undefined],
+      [(t) => [t.capacity, t.maxCapacity, t.isClosed, t.strongCount, t.weakCount], [1, 2, false, 2, 0]],
+      [(_, r) => [r.length, r.isEmpty, r.capacity, r.maxCapacity, r.isClosed, r.senderStrongCount, r.senderWeakCount], [1, false, 1, 2, false, 2, 0]],
+      [(_, r) => r.tryRecv(), 1],
+      [(t) => t.tryReserve().send(2), undefined],
+      [(t) => t.tryReserveMany(1).map((permit) => permit.release()), [undefined]],
+      [(_, r) => r.tryRecv(), 2],
     ];
-    for (const run of needing) expect(run).toThrow(expect.objectContaining({ code: "TOKIWA_NO_SHARED_MEMORY" }));
+    for (const [run, outcome] of needing) {
+      expect(() => run(other, far)).toThrow(expect.objectContaining({ code: "TOKIWA_NO_SHARED_MEMORY" }));
+      expect(run(tx, rx)).toEqual(outcome);
+    }
+    for (const run of [() => tx.blockingSend(1), () => rx.blockingRecv(), () => tx.downgrade(), () => tx.sameChannel(tx)]) {
+      expect(run).toThrow(expect.objectContaining({ code: "TOKIWA_NO_SHARED_MEMORY" }));
+    }
+    rx.close();
+    expect([tx.isClosed, await codeOf(() => tx.trySend(1)), await codeOf(() => rx.tryRecv())]).toEqual([true, ["TrySendError", "TOKIWA_CLOSED"], ["TryRecvError", "TOKIWA_CLOSED"]]);
+  });
+
+  test("messages are copies, at home as elsewhere, and what cannot be copied is refused", async () => {
+    const { tx, rx, client } = channel(4);
+    const other = client().tx;
+    for (const sender of [tx, other] as unknown as SharedSender<unknown>[]) {
+      const value = { n: 1 };
+      const permit = await sender.reserve();
+      expect(await codeOf(() => sender.send(() => 0))).toEqual(["TokiwaError", "TOKIWA_NOT_CLONEABLE"]);
+      await sender.send(value);
+      permit.send(value);
+      value.n = 2;
+      expect([await rx.recv(), await rx.recv()]).toEqual([{ n: 1 }, { n: 1 }]);
+    }
   });
 });

@@ -7,8 +7,8 @@ import { mpsc, type Permit, type Sender } from "../sync/mpsc.ts";
 import { Notify } from "../sync/notify.ts";
 import { Semaphore } from "../sync/semaphore.ts";
 import { SENT } from "./channel.ts";
-import { checkCopied } from "./copies.ts";
-import { atHome, type Far, type Home } from "./far.ts";
+import { checkCopied, copied } from "./copies.ts";
+import { atHome, type Client, type Far, type Home } from "./far.ts";
 import { type Place, SharedSendPermit } from "./send-permit.ts";
 
 /** The ends of a channel that lives here. */
@@ -37,6 +37,13 @@ export function channelHome(capacity: number): [Far, Far] {
       returned.push(...values);
       cameBack.notifyOne();
     },
+    tryRecv: () => (returned.length > 0 ? returned.shift() : rx.tryRecv()),
+    isClosed: () => rx.isClosed,
+    length: () => returned.length + rx.length,
+    capacity: () => rx.capacity,
+    maxCapacity: () => rx.maxCapacity,
+    senderStrongCount: () => rx.senderStrongCount,
+    senderWeakCount: () => rx.senderWeakCount,
     close: () => rx.close(),
   };
   return [atHome(senderHome(tx)), atHome(receiver)];
@@ -44,20 +51,28 @@ export function channelHome(capacity: number): [Far, Far] {
 
 function senderHome(tx: Sender<unknown>): Home {
   const permits = new Map<number, Permit<unknown>>();
+  const lend = (client: Client, granted: Permit<unknown>[]): number[] =>
+    granted.map((permit) => {
+      const token = client.hold(() => {
+        permits.delete(token);
+        permit.release();
+      });
+      permits.set(token, permit);
+      return token;
+    });
   return {
+    trySend: (_client, value: unknown) => tx.trySend(value),
+    tryReserve: (client, count: number) => lend(client, tx.tryReserveMany(count)),
+    isClosed: () => tx.isClosed,
+    capacity: () => tx.capacity,
+    maxCapacity: () => tx.maxCapacity,
+    strongCount: () => tx.strongCount,
+    weakCount: () => tx.weakCount,
     send: (_client, value: unknown) => tx.send(value),
     sendTimeout: (_client, value: unknown, ms: number) => tx.sendTimeout(value, ms),
     reserve: (client, count: number) =>
       lazy(function* (): Generator<Suspend, number[], unknown> {
-        const granted = yield* tx.reserveMany(count);
-        return granted.map((permit) => {
-          const token = client.hold(() => {
-            permits.delete(token);
-            permit.release();
-          });
-          permits.set(token, permit);
-          return token;
-        });
+        return lend(client, yield* tx.reserveMany(count));
       }),
     sendReserved: (client, token: number, value: unknown) => {
       permits.get(token)?.send(value);
@@ -74,20 +89,25 @@ function senderHome(tx: Sender<unknown>): Home {
   };
 }
 
-/** Waits for places at home. */
-export function reserveFar<T, R>(far: Far, count: number, give: (permits: SharedSendPermit<T>[]) => R): Future<R> {
+/** What is sent: home takes no message itself, and a port copies. @throws {TokiwaError} `TOKIWA_NOT_CLONEABLE` */
+export function ownCopy(far: Far, value: unknown): unknown {
+  if (far.home !== undefined) return copied(value);
+  checkCopied(value);
+  return value;
+}
+
+export function permitsFar<T>(far: Far, tokens: number[]): SharedSendPermit<T>[] {
   const placeOf = (token: number): Place<T> => ({
     send(value) {
-      checkCopied(value);
-      far.tell("sendReserved", token, value);
+      far.tell("sendReserved", token, ownCopy(far, value));
       return SENT;
     },
     release: () => far.tell("release", token),
   });
-  return far.ask<number[], R>(
-    "reserve",
-    [count],
-    (tokens) => give(tokens.map((token) => new SharedSendPermit(placeOf(token)))),
-    (tokens) => tokens.forEach((token) => far.tell("release", token)),
-  );
+  return tokens.map((token) => new SharedSendPermit(placeOf(token)));
+}
+
+/** Waits for places at home. */
+export function reserveFar<T, R>(far: Far, count: number, give: (permits: SharedSendPermit<T>[]) => R): Future<R> {
+  return far.ask<number[], R>("reserve", [count], (tokens) => give(permitsFar(far, tokens)), (tokens) => tokens.forEach((token) => far.tell("release", token)));
 }

@@ -12,6 +12,7 @@ import { spawn } from "../runtime.ts";
 import type { JoinHandle } from "../task/task.ts";
 import { family } from "../workers/family.ts";
 import { packError, type PackedError, unpackError } from "../workers/errors-wire.ts";
+import { notCloneable } from "../workers/sendable.ts";
 
 /** What one client holds, by number. */
 export class Client {
@@ -94,6 +95,8 @@ export interface Far {
   ask<A, B>(op: string, args: unknown[], map: (value: A) => B, late?: (value: A) => void): Future<B>;
   /** Without an answer. */
   tell(op: string, ...args: unknown[]): void;
+  /** At once, which only home can. @param what the method, for the error elsewhere */
+  now<R>(what: string, op: string, ...args: unknown[]): R;
   /** Has home serve one more client. */
   adopt(port: MessagePort): void;
 }
@@ -108,6 +111,7 @@ export function atHome(home: Home): Far {
       return new Mapped(isFuture(result) ? (result as Future<never>) : new Value(result as never), map);
     },
     tell: (op, ...args) => void call(op, args),
+    now: <R>(_what: string, op: string, ...args: unknown[]) => call(op, args) as R,
     adopt: (port) => adopt(home, port),
   };
 }
@@ -174,6 +178,7 @@ export function remote(port: MessagePort): Far {
     home: undefined,
     ask: (op, args, map, late) => new Call(port, calls, () => ++last, op, args, map as (value: unknown) => never, late as ((value: unknown) => void) | undefined),
     tell: (op, ...args) => port.postMessage({ id: 0, op, args }),
+    now: (what) => noSharedMemory(what),
     adopt: (other) => port.postMessage({ id: 0, op: ADOPT, args: [other] }, [other]),
   };
 }
@@ -208,7 +213,13 @@ class Call<B> extends Operation<B> {
     if (this.#id === 0) {
       const id = (this.#id = this.#nextId());
       this.#calls.set(id, (response) => this.#answered(response));
-      this.#port.postMessage({ id, op: this.#op, args: this.#args });
+      try {
+        this.#port.postMessage({ id, op: this.#op, args: this.#args });
+      } catch (cause) {
+        this.#calls.delete(id);
+        this.#isDropped = true;
+        throw notCloneable("a message", cause);
+      }
     }
     const response = this.#response;
     if (response === undefined) {

@@ -180,7 +180,7 @@ export class SharedMutex<T = undefined> {
       return far.ask<[number, T], SharedMutexGuard<T>>(
         "lock",
         [],
-        ([token, value]) => new SharedMutexGuard(far.home === undefined ? value : structuredClone(value), (changed) => unlockFar(far, token, changed)),
+        (locked) => guardFar(far, locked),
         ([token]) => far.tell("release", token),
       );
     }
@@ -189,7 +189,8 @@ export class SharedMutex<T = undefined> {
 
   /** @throws {TryLockError} `TOKIWA_LOCKED` */
   tryLock(): SharedMutexGuard<T> {
-    if (this.#far !== undefined) noSharedMemory("tryLock()");
+    const far = this.#far;
+    if (far !== undefined) return guardFar(far, far.now("tryLock()", "tryLock"));
     if (!this.#permits.tryTake(1)) throw new TryLockError();
     return this.#guard();
   }
@@ -215,7 +216,7 @@ export class SharedMutex<T = undefined> {
   }
 
   get isLocked(): boolean {
-    if (this.#far !== undefined) noSharedMemory("isLocked");
+    if (this.#far !== undefined) return this.#far.now("isLocked", "isLocked");
     return this.#permits.available === 0;
   }
 
@@ -244,6 +245,10 @@ registerPackable("mutex", (state: State | MessagePort) => {
   }
 });
 
+function guardFar<T>(far: Far, [token, value]: [number, T]): SharedMutexGuard<T> {
+  return new SharedMutexGuard(far.home === undefined ? value : structuredClone(value), (changed) => unlockFar(far, token, changed));
+}
+
 /** What cannot be copied leaves the value as it was. */
 function unlockFar(far: Far, token: number, changed: unknown): void {
   try {
@@ -259,6 +264,12 @@ function mutexHome(value: unknown): Home {
   const lock = new Semaphore(1);
   return {
     lock: (client) => new Mapped(lock.acquire(), (permit) => [client.hold(() => permit.release()), value]),
+    tryLock: (client) => {
+      if (lock.availablePermits === 0) throw new TryLockError();
+      const permit = lock.tryAcquire();
+      return [client.hold(() => permit.release()), value];
+    },
+    isLocked: () => lock.availablePermits === 0,
     unlock: (client, token: number, changed: unknown) => {
       value = changed;
       client.release(token);

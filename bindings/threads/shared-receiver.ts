@@ -51,7 +51,7 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
 
   /** @throws {TryRecvError} `TOKIWA_EMPTY` | `TOKIWA_CLOSED` */
   tryRecv(): T {
-    if (this.#far !== undefined) noSharedMemory("tryRecv()");
+    if (this.#far !== undefined) return this.#far.now("tryRecv()", "tryRecv");
     const channel = this.#channel;
     let value = channel.take(false);
     if (value === NOTHING) {
@@ -88,7 +88,7 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
   }
 
   get isClosed(): boolean {
-    if (this.#far !== undefined) noSharedMemory("isClosed");
+    if (this.#far !== undefined) return this.#far.now("isClosed", "isClosed");
     return this.#channel.isClosed;
   }
 
@@ -97,29 +97,29 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
   }
 
   get length(): number {
-    if (this.#far !== undefined) noSharedMemory("length");
+    if (this.#far !== undefined) return this.#far.now("length", "length");
     return this.#channel.length;
   }
 
   /** For how many messages there is a place now. */
   get capacity(): number {
-    if (this.#far !== undefined) noSharedMemory("capacity");
+    if (this.#far !== undefined) return this.#far.now("capacity", "capacity");
     return this.#channel.slots.available;
   }
 
   get maxCapacity(): number {
-    if (this.#far !== undefined) noSharedMemory("maxCapacity");
+    if (this.#far !== undefined) return this.#far.now("maxCapacity", "maxCapacity");
     return this.#channel.state.capacity;
   }
 
   /** How many senders there are, with those that are on their way to a thread. */
   get senderStrongCount(): number {
-    if (this.#far !== undefined) noSharedMemory("senderStrongCount");
+    if (this.#far !== undefined) return this.#far.now("senderStrongCount", "senderStrongCount");
     return this.#channel.senderCount;
   }
 
   get senderWeakCount(): number {
-    if (this.#far !== undefined) noSharedMemory("senderWeakCount");
+    if (this.#far !== undefined) return this.#far.now("senderWeakCount", "senderWeakCount");
     return this.#channel.weakCount;
   }
 

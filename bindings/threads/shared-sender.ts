@@ -10,9 +10,8 @@ import { lazy } from "../task/lazy.ts";
 import { type Far, noSharedMemory, packFar, type Packed, portTo, remote } from "./far.ts";
 import { checkMayBlock, pauseThread } from "./blocking.ts";
 import { Channel, CLOSED, encodeMessage, NO_PLACE, NO_ROOM, SENT } from "./channel.ts";
-import { reserveFar } from "./channel-home.ts";
+import { ownCopy, permitsFar, reserveFar } from "./channel-home.ts";
 import { closedOf, Reserve, reserveNow, Send } from "./channel-waits.ts";
-import { checkCopied } from "./copies.ts";
 import type { SharedSendPermit } from "./send-permit.ts";
 import { SenderHandle } from "./sender-handle.ts";
 
@@ -40,12 +39,11 @@ export class SharedSender<T> implements Disposable {
   }
 
   /** Of a sender that lives elsewhere, unless it was closed. */
-  #ask<R>(value: unknown, ask: (far: Far) => Future<R>): Future<R> {
+  #ask<R>(value: unknown, ask: (far: Far, own: unknown) => Future<R>): Future<R> {
     let refusal: unknown;
     try {
       if (!this.#isFarOpen) throw new SendError(value);
-      checkCopied(value);
-      return ask(this.#far!);
+      return ask(this.#far!, ownCopy(this.#far!, value));
     } catch (error) {
       refusal = error;
     }
@@ -56,7 +54,7 @@ export class SharedSender<T> implements Disposable {
 
   /** Waits for room. Cancel safe: a dropped send has sent nothing. Rejects with `SendError` when the channel is closed. */
   send(value: T): Future<void> {
-    if (this.#far !== undefined) return this.#ask(value, (far) => far.ask("send", [value], nothing));
+    if (this.#far !== undefined) return this.#ask(value, (far, own) => far.ask("send", [own], nothing));
     return new Send(this.#handle, value);
   }
 
@@ -67,13 +65,13 @@ export class SharedSender<T> implements Disposable {
    */
   sendTimeout(value: T, ms: number): Future<void> {
     checkDuration("ms", ms);
-    if (this.#far !== undefined) return this.#ask(value, (far) => far.ask("sendTimeout", [value, ms], nothing));
+    if (this.#far !== undefined) return this.#ask(value, (far, own) => far.ask("sendTimeout", [own, ms], nothing));
     return new SendWithin(new Send(this.#handle, value), value, ms);
   }
 
   /** @throws {TrySendError} `TOKIWA_FULL` | `TOKIWA_CLOSED`, with the value */
   trySend(value: T): void {
-    if (this.#far !== undefined) noSharedMemory("trySend()");
+    if (this.#far !== undefined) return this.#far.now("trySend()", "trySend", ownCopy(this.#far, value));
     const { isOpen, channel } = this.#handle;
     let result = CLOSED;
     if (isOpen) {
@@ -139,7 +137,7 @@ export class SharedSender<T> implements Disposable {
   /** @throws {TrySendError} `TOKIWA_FULL` (also when `n` is more than the capacity) | `TOKIWA_CLOSED` */
   tryReserveMany(n: number): SharedSendPermit<T>[] {
     checkInteger("n", n, 0, Number.MAX_SAFE_INTEGER);
-    if (this.#far !== undefined) noSharedMemory("tryReserve()");
+    if (this.#far !== undefined) return permitsFar(this.#far, this.#far.now("tryReserve()", "tryReserve", n));
     return reserveNow(this.#handle, n);
   }
 
@@ -187,29 +185,29 @@ export class SharedSender<T> implements Disposable {
 
   /** Whether a message sent now would be refused. */
   get isClosed(): boolean {
-    if (this.#far !== undefined && this.#isFarOpen) noSharedMemory("isClosed");
-    return this.#far !== undefined || this.#handle.isShut;
+    if (this.#far === undefined) return this.#handle.isShut;
+    return !this.#isFarOpen || this.#far.now("isClosed", "isClosed");
   }
 
   /** For how many messages there is a place now. */
   get capacity(): number {
-    if (this.#far !== undefined) noSharedMemory("capacity");
+    if (this.#far !== undefined) return this.#far.now("capacity", "capacity");
     return this.#handle.channel.slots.available;
   }
 
   get maxCapacity(): number {
-    if (this.#far !== undefined) noSharedMemory("maxCapacity");
+    if (this.#far !== undefined) return this.#far.now("maxCapacity", "maxCapacity");
     return this.#handle.channel.state.capacity;
   }
 
   /** How many senders there are, with those that are on their way to a thread. */
   get strongCount(): number {
-    if (this.#far !== undefined) noSharedMemory("strongCount");
+    if (this.#far !== undefined) return this.#far.now("strongCount", "strongCount");
     return this.#handle.channel.senderCount;
   }
 
   get weakCount(): number {
-    if (this.#far !== undefined) noSharedMemory("weakCount");
+    if (this.#far !== undefined) return this.#far.now("weakCount", "weakCount");
     return this.#handle.channel.weakCount;
   }
 

@@ -27,6 +27,10 @@ interface Lender {
   forget(count: number): void;
 }
 
+function lenderFar(far: Far, token: number): Lender {
+  return { release: () => far.tell("release", token), forget: () => far.tell("forget", token) };
+}
+
 /** Permits of a `SharedSemaphore`, to be given back. */
 export class SharedPermit implements Disposable {
   readonly #permits: Lender;
@@ -97,8 +101,7 @@ export class SharedSemaphore {
     checkInteger("count", count, 0, MAX_PERMITS);
     const far = this.#far;
     if (far !== undefined) {
-      const lender = (token: number): Lender => ({ release: () => far.tell("release", token), forget: () => far.tell("forget", token) });
-      return far.ask<number, SharedPermit>("acquire", [count], (token) => new SharedPermit(lender(token), count), (token) => far.tell("release", token));
+      return far.ask<number, SharedPermit>("acquire", [count], (token) => new SharedPermit(lenderFar(far, token), count), (token) => far.tell("release", token));
     }
     return new Take(this.#permits, count, "a permit of a SharedSemaphore", () => this.#taken(count), closed);
   }
@@ -110,7 +113,8 @@ export class SharedSemaphore {
 
   tryAcquireMany(count: number): SharedPermit {
     checkInteger("count", count, 0, MAX_PERMITS);
-    if (this.#far !== undefined) noSharedMemory("tryAcquire()");
+    const far = this.#far;
+    if (far !== undefined) return new SharedPermit(lenderFar(far, far.now("tryAcquire()", "tryAcquire", count)), count);
     if (this.#permits.isClosed) throw new TryAcquireError("TOKIWA_CLOSED", "semaphore closed");
     if (!this.#permits.tryTake(count)) throw new TryAcquireError("TOKIWA_NO_PERMITS", `no ${count} permits are free`);
     return new SharedPermit(this.#permits, count);
@@ -148,12 +152,12 @@ export class SharedSemaphore {
   }
 
   get availablePermits(): number {
-    if (this.#far !== undefined) noSharedMemory("availablePermits");
+    if (this.#far !== undefined) return this.#far.now("availablePermits", "available");
     return this.#permits.available;
   }
 
   get isClosed(): boolean {
-    if (this.#far !== undefined) noSharedMemory("isClosed");
+    if (this.#far !== undefined) return this.#far.now("isClosed", "isClosed");
     return this.#permits.isClosed;
   }
 
@@ -275,6 +279,12 @@ function semaphoreHome(permits: number): Home {
   return {
     acquire: (client, count: number) =>
       new Mapped(semaphore.acquireMany(count), (permit) => client.hold(() => permit.release())),
+    tryAcquire: (client, count: number) => {
+      const permit = semaphore.tryAcquireMany(count);
+      return client.hold(() => permit.release());
+    },
+    available: () => semaphore.availablePermits,
+    isClosed: () => semaphore.isClosed,
     release: (client, token: number) => client.release(token),
     forget: (client, token: number) => client.forget(token),
     add: (_client, count: number) => semaphore.addPermits(count),

@@ -27,6 +27,15 @@ export default async function shared() {
     found.tryLock = error.code;
   }
 
+  found.elsewhere = await pool.exec((m) => {
+    try {
+      m.tryLock().unlock();
+      return "locked";
+    } catch (error) {
+      return error.code;
+    }
+  }, counter);
+
   const gate = new SharedSemaphore(1);
   found.semaphore = await Promise.all([1, 2, 3].map((n) => pool.exec(async (s, k) => {
     const permit = await s.acquire();
