@@ -9,7 +9,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { packError } from "../bindings/workers/errors-wire.ts";
 import type { Link } from "../bindings/workers/link.ts";
 import { Pool, type PoolOptions } from "../bindings/workers/pool.ts";
-import { bySource, type SendableFunction } from "../bindings/workers/sendable.ts";
+import { bySource, type SendableFunction, transferablesOf } from "../bindings/workers/sendable.ts";
 import { CANCELLED, FULFILLED, type Status } from "../bindings/workers/wire.ts";
 import { collectGarbage } from "./support/lanes.ts";
 import { transports } from "./support/sent.ts";
@@ -138,6 +138,14 @@ describe.each(transports)("what was moved (%s)", (transport) => {
       return { wasOffered: Atomics.load(words, 0) === 1, inOrder: numbers.every((n, i) => n === i), told: new Set(told).size === numbers.length };
     });
     expect(await runtime.spawn(parent)).toEqual({ wasOffered: true, inOrder: true, told: true });
+  });
+
+  test("is found again in what is passed on, except for buffers, which two results of one message may have", () => {
+    const { port1, port2 } = new MessageChannel();
+    const bytes = new Uint8Array(8);
+    expect(transferablesOf([bytes, bytes.buffer, new Map([[port1, new Set([port2])]])])).toEqual([port1, port2]);
+    expect(transferablesOf("text")).toBe(undefined);
+    port1.close();
   });
 
   test.each(["in a record", "with a job that was offered"])("comes back from the other worker (%s)", async (way) => {

@@ -177,9 +177,9 @@ function transferables(value: unknown, found: Set<Transferable>, depth = 0): Set
   return found;
 }
 
-/** What to transfer with a value that came from another thread and goes on to the next: it is nobody else's. */
+/** What has to be transferred with a value that came from another thread and goes on to the next. Not buffers: two results may have one. */
 export function transferablesOf(value: unknown): Transferable[] | undefined {
-  return typeof value === "object" && value !== null ? [...transferables(value, new Set())] : undefined;
+  return typeof value === "object" && value !== null ? [...transferables(value, new Set())].filter((found) => !(found instanceof ArrayBuffer)) : undefined;
 }
 
 const TRANSFERABLE_TAGS = new Set(["ReadableStream", "WritableStream", "TransformStream", "ImageBitmap", "OffscreenCanvas", "VideoFrame", "AudioData"]);
