@@ -4,9 +4,10 @@ import { describe, expect, test } from "vitest";
 import { type ChannelEnd, DONE, MORE, SEEN } from "../bindings/threads/channel-end.ts";
 import { Channel, CLOSED, encodeMessage, NO_PLACE, NO_ROOM, NOTHING, SENT } from "../bindings/threads/channel.ts";
 import { GRANTED, NOW, REFUSED } from "../bindings/threads/permits.ts";
+import { type Future, PENDING } from "../bindings/future.ts";
 import { SharedReceiver } from "../bindings/threads/shared-receiver.ts";
 import { SharedSender } from "../bindings/threads/shared-sender.ts";
-import { setActive } from "../bindings/workers/parking.ts";
+import { setActive, waitsAtWord } from "../bindings/workers/parking.ts";
 import { END } from "../bindings/sync/stream.ts";
 import { seed } from "./support/lanes.ts";
 
@@ -196,5 +197,58 @@ describe("blockingSend(), while this thread's pools are pumped", () => {
       () => tx.blockingSend(new Uint8Array(BYTES).fill(2)),
     );
     expect([...got, rx.tryRecv()].map((bytes) => bytes[0])).toEqual([1, 2]);
+  });
+});
+
+describe("a send that waits for room for its bytes", () => {
+  const bytes = (n: number): Uint8Array => new Uint8Array(BYTES).fill(n);
+  /** A full channel, and a send that waits at it. */
+  function waiting(): { tx: SharedSender<Uint8Array>; rx: SharedReceiver<Uint8Array>; send: Future<void>; woken: Promise<void> } {
+    const channel = Channel.make(4, BYTES);
+    const [tx, rx] = [new SharedSender<Uint8Array>(channel), new SharedReceiver<Uint8Array>(channel)];
+    tx.trySend(bytes(1));
+    const send = tx.send(bytes(2));
+    const woken = new Promise<void>((wake) => {
+      expect(send.poll({ wake })).toBe(PENDING);
+    });
+    return { tx, rx, send, woken };
+  }
+  const wake = (): void => {};
+
+  test("is woken when they are taken out, and when the channel is closed", async () => {
+    const { rx, send, woken } = waiting();
+    expect(rx.tryRecv()[0]).toBe(1);
+    await woken;
+    expect(send.poll({ wake })).toBe(undefined);
+    expect(rx.tryRecv()[0]).toBe(2);
+    const other = waiting();
+    other.rx.close();
+    await other.woken;
+    expect(() => other.send.poll({ wake })).toThrow(expect.objectContaining({ name: "SendError", code: "TOKIWA_CLOSED" }));
+  });
+
+  test("stays good when its sender is closed, and keeps it", async () => {
+    const { tx, rx, send, woken } = waiting();
+    tx.close();
+    expect([rx.senderStrongCount, rx.tryRecv()[0]]).toEqual([1, 1]);
+    await woken;
+    expect(send.poll({ wake })).toBe(undefined);
+    expect([rx.senderStrongCount, rx.tryRecv()[0]]).toEqual([0, 2]);
+    expect(() => rx.tryRecv()).toThrow(expect.objectContaining({ code: "TOKIWA_CLOSED" }));
+  });
+
+  test("queues when others have taken the places meanwhile, and leaves the thread that blocks nothing to wait for when it is dropped", async () => {
+    const { tx, rx, send, woken } = waiting();
+    expect(waitsAtWord()).toBe(true);
+    rx.tryRecv();
+    await woken;
+    const small = new Uint8Array(0);
+    for (let i = 0; i < 4; i++) tx.trySend(small);
+    expect([send.poll({ wake }), waitsAtWord()]).toEqual([PENDING, true]);
+    for (let i = 0; i < 4; i++) expect(rx.tryRecv()).toEqual(small);
+    expect(send.poll({ wake })).toBe(undefined);
+    const other = waiting();
+    other.send[Symbol.dispose]();
+    expect(waitsAtWord()).toBe(false);
   });
 });

@@ -2,7 +2,7 @@ import { Worker } from "node:worker_threads";
 import { type Future, fromPromise, future, join, PENDING, Runtime, select, sleep, type Suspend, timeout } from "tokiwa";
 import { send, SharedBarrier, SharedMutex, SharedNotify, SharedSemaphore, sharedChannel, type SharedReceiver, type SharedSender, Thread, ThreadPool } from "tokiwa/threads";
 import { afterAll, describe, expect, test } from "vitest";
-import "./support/sent.ts";
+import { transports } from "./support/sent.ts";
 
 const pool = new ThreadPool({ size: 4 });
 afterAll(() => pool.shutdown());
@@ -292,6 +292,25 @@ describe("blockOn()", () => {
     };
     expect(runtime.blockOn(() => main(mutex, notify, rx))).toEqual([0, 2, 0, 1, 2, 3, 4]);
     await held;
+    await runtime.shutdown();
+  });
+
+  test.each(transports)("waits for room for the bytes of a message (%s)", async (transport) => {
+    const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 1, transport });
+    const [tx, rx] = sharedChannel<Uint8Array>(4);
+    const begun = new SharedNotify();
+    const received = runtime.spawn(send(async (r: SharedReceiver<Uint8Array>, n: SharedNotify) => {
+      n.notifyOne();
+      let sum = 0;
+      for (let i = 0; i < 3; i++) {
+        await tokiwa.sleep(20);
+        sum += (await r.recv())![0]!;
+      }
+      return sum;
+    }), rx, begun);
+    await begun.notified();
+    for (let n = 1; n <= 3; n++) runtime.blockOn(tx.send(new Uint8Array(3 << 20).fill(n)));
+    expect(await received).toBe(6);
     await runtime.shutdown();
   });
 

@@ -3,10 +3,11 @@
 import { SendError, TrySendError } from "../errors.ts";
 import { Operation, PENDING, proceed, restore, type Waker } from "../future.ts";
 import { END, type Item } from "../sync/stream.ts";
-import { type Channel, CLOSED, encodeMessage, NO_PLACE, NOTHING, SENT } from "./channel.ts";
+import { type Channel, CLOSED, encodeMessage, NO_PLACE, NO_ROOM, NOTHING } from "./channel.ts";
 import { FULL, NOW } from "./permits.ts";
 import type { SenderHandle } from "./sender-handle.ts";
 import { permitsOf, type SharedSendPermit } from "./send-permit.ts";
+import { Room } from "./room.ts";
 import { Take } from "./take.ts";
 
 const ROOM = "room in a shared channel";
@@ -19,6 +20,10 @@ abstract class Sending<R> extends Operation<R> {
   constructor(handle: SenderHandle) {
     super();
     this.handle = handle;
+  }
+
+  protected get holds(): boolean {
+    return this.#holds;
   }
 
   protected hold(): void {
@@ -45,7 +50,7 @@ export class Send<T> extends Sending<void> {
   readonly #value: T;
   #place: Take<boolean> | undefined;
   #hasPlace = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #room: Room | undefined;
 
   constructor(handle: SenderHandle, value: T) {
     super(handle);
@@ -55,10 +60,11 @@ export class Send<T> extends Sending<void> {
   poll(waker: Waker): void | typeof PENDING {
     if (this.#place === undefined) {
       if (!proceed(waker)) return PENDING;
-      const result = this.handle.isOpen ? this.#put() : CLOSED;
+      const result = this.handle.isOpen || this.holds ? this.#put() : CLOSED;
       if (result !== NO_PLACE) return this.#outcome(result, waker);
       restore();
       this.hold();
+      this.#room?.end();
       this.#place = new Take(this.handle.channel.slots, 1, ROOM, () => true, () => this.#refuse());
     }
     if (!this.#hasPlace) {
@@ -70,21 +76,35 @@ export class Send<T> extends Sending<void> {
 
   #put(): number {
     try {
-      return this.handle.channel.put(encodeMessage(this.#value), this.#hasPlace);
+      const result = this.#tryOnce();
+      if (result !== NO_ROOM) return result;
+      this.#room ??= new Room(this.handle.channel);
+      this.#room.want();
+      return this.#tryOnce();
     } catch (error) {
       this.#giveBack();
       throw error;
     }
   }
 
+  #tryOnce(): number {
+    return this.handle.channel.put(encodeMessage(this.#value), this.#hasPlace);
+  }
+
   #outcome(result: number, waker: Waker): void | typeof PENDING {
-    if (result === SENT || result === CLOSED) this.#hasPlace = false;
-    if (result === SENT) return this.letGo();
+    if (result === NO_ROOM) {
+      this.hold();
+      this.#room!.wait(waker);
+      return PENDING;
+    }
+    this.#hasPlace = false;
     if (result === CLOSED) this.#refuse();
-    this.hold();
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => waker.wake(), 1);
-    return PENDING;
+    this.letGo();
+  }
+
+  protected override letGo(): void {
+    this.#room?.end();
+    super.letGo();
   }
 
   #refuse(): never {
@@ -99,7 +119,6 @@ export class Send<T> extends Sending<void> {
   }
 
   override [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
     this.#place?.[Symbol.dispose]();
     this.#giveBack();
   }

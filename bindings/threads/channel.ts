@@ -26,7 +26,9 @@ import { Permits } from "./permits.ts";
 const BYTES = 1 << 22;
 const MAX_SENDERS = 0x3fffffff;
 /** A word of each end: where the bytes that went through it end. */
-const BYTES_DONE = MORE;
+export const BYTES_DONE = MORE;
+/** Of the receivers' end: whether somebody waits for that word to move. */
+const ROOM_WANTED = MORE + 1;
 // A slot is two words and a double, which share its 16 bytes.
 const SLOT_WORDS = 4;
 const SLOT_DOUBLES = 2;
@@ -179,10 +181,25 @@ export class Channel {
     const bytes = size === 0 ? EMPTY : this.#readBytes(number, size);
     if (isGranted) this.#useGrant(items);
     items.advance();
-    if (size > 0) Atomics.store(this.state.items, BYTES_DONE, number | 0);      // pairs with the load in #endOf()
+    if (size > 0) this.#giveRoom(number | 0);
     ledger.leave();
     this.slots.serve();
     return decode(kind, number, bytes);
+  }
+
+  #giveRoom(end: number): void {
+    const { items } = this.state;
+    Atomics.store(items, BYTES_DONE, end);                 // pairs with the load in #endOf()
+    if (Atomics.load(items, ROOM_WANTED) === 0) return;
+    Atomics.store(items, ROOM_WANTED, 0);
+    Atomics.notify(items, BYTES_DONE);
+  }
+
+  /** Bytes that are given back from here on are told to whoever waits. @returns what the word says until then */
+  wantRoom(): number {
+    const { items } = this.state;
+    Atomics.store(items, ROOM_WANTED, 1);                  // before the look; pairs with the store in #giveRoom()
+    return Atomics.load(items, BYTES_DONE);
   }
 
   #readBytes(end: number, size: number): Uint8Array {
