@@ -109,6 +109,7 @@ export class Offers {
   #sendTogether(given: Nested[]): void {
     const jobs: unknown[] = [];
     const definitions: Definition[] = [];
+    const transfer: Transferable[] = [];
     let transfers: Map<number, Transferable[]> | undefined;
     for (const { task, sendable, taken } of given) {
       const { name } = task;
@@ -117,9 +118,12 @@ export class Offers {
       const arity = arityOf(taken);
       jobs.push(task.id, definition.id, name === undefined ? arity : arity < 0 ? arity - 1 : arity + 1, ...taken.args);
       if (name !== undefined) jobs.push(name);
-      if (taken.transfer !== undefined) (transfers ??= new Map()).set(task.id, taken.transfer);
+      if (taken.transfer === undefined) continue;
+      transfer.push(...taken.transfer);
+      const once = taken.transfer.filter((moved) => !(moved instanceof ArrayBuffer));     // with buffers a job can be delivered again
+      if (once.length > 0) (transfers ??= new Map()).set(task.id, once);
     }
-    this.#post({ k: "offer", definitions: definitions.length > 0 ? definitions : undefined, jobs, transfers }, transfers === undefined ? undefined : [...transfers.values()].flat());
+    this.#post({ k: "offer", definitions: definitions.length > 0 ? definitions : undefined, jobs, transfers }, transfer);
     for (const { id } of definitions) this.#told.add(id);
     for (const { task } of given) {
       this.#offered.set(task.id, task);

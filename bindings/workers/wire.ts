@@ -121,7 +121,7 @@ export type ToParent =
   | { readonly k: "ready"; /** Whether it has got the Web Lock that tells of its end. */ readonly holdsLock: boolean }
   | /** Answers. */ unknown[]
   | { readonly k: "recalled"; readonly ids: number[] }
-  /** Each of `jobs`: id, definition, arity, ...args. `transfers`: of those that move something, by id. */
+  /** Each of `jobs`: id, definition, arity, ...args. `transfers`: what has to be moved on with them, by id. */
   | { readonly k: "offer"; readonly definitions: Definition[] | undefined; readonly jobs: unknown[]; readonly transfers: Map<number, Transferable[]> | undefined }
   | { readonly k: "abort"; readonly id: number; readonly generation: number; readonly reason: PackedError }
   | { readonly k: "define"; readonly definitions: Definition[] }
