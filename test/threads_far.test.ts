@@ -5,6 +5,7 @@ import { type Far, portTo, remote } from "../bindings/threads/far.ts";
 import { SharedReceiver } from "../bindings/threads/shared-receiver.ts";
 import { SharedSender } from "../bindings/threads/shared-sender.ts";
 import { SharedSemaphore } from "../bindings/threads/shared-sync.ts";
+import { PACK } from "../bindings/workers/sendable.ts";
 import { sleep } from "../bindings/time/sleep.ts";
 
 interface Ends {
@@ -126,6 +127,30 @@ describe("a channel that lives on the thread that made it", () => {
     const end = Promise.resolve(rx.recv());
     child.die();                                           // with its sender and its permits
     expect(await end).toBe(undefined);
+  });
+
+  test("a sender that travels with a job is closed when the job is over and it has not arrived", async () => {
+    for (const isHome of [true, false]) {
+      const { tx, rx, client } = channel(1);
+      const from = isHome ? tx : client().tx;
+      const [arrives, lost, late] = [1, 2, 3].map(() => from[PACK]());
+      const arrived = new SharedSender<number>(remote(arrives!.state as MessagePort));
+      for (const { over } of [arrives!, lost!, late!]) over!();
+      tx.close();
+      if (!isHome) from.close();
+      await arrived.send(1);                               // its job is over, and it is still open
+      expect(await rx.recv()).toBe(1);
+      const again = new SharedSender<number>(remote(late!.state as MessagePort));
+      await again.send(2);                                 // it has arrived after all
+      expect(await rx.recv()).toBe(2);
+      again.close();
+      const end = Promise.resolve(rx.recv());
+      arrived.close();
+      expect(await end).toBe(undefined);
+      const tooLate = new SharedSender<number>(remote(lost!.state as MessagePort));
+      expect(await codeOf(() => tooLate.send(3))).toEqual(["SendError", "TOKIWA_CLOSED"]);
+      ports.push(lost!.state as MessagePort, late!.state as MessagePort, arrives!.state as MessagePort);
+    }
   });
 
   test("what is shared is in no message, at home or elsewhere", async () => {

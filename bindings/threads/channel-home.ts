@@ -82,7 +82,10 @@ function senderHome(tx: Sender<unknown>): Home {
     closed: () => tx.closed(),
     closeSender: () => tx.close(),
     fork: (client) => {
-      const forked = tx.clone();
+      const weak = tx.downgrade();                         // this one may be closed, and others open
+      const forked = weak.upgrade();
+      weak.close();
+      if (forked === undefined) return senderHome(tx);
       client.hold(() => forked.close());
       return senderHome(forked);
     },

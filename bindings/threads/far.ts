@@ -3,11 +3,14 @@
 // released when its port closes, that is, when its thread dies. Whoever passes a primitive on makes a port and
 // has home serve its other end (adopt): the new client is home's as well, and needs nobody in between.
 //
+// A client says that it has arrived. One that travels with a job and has not by the time the job is over is given up: what it has of its
+// own, a sender, is closed. If it arrives after all (the job was detached, and began later), it gets another one.
+//
 // A call that is dropped is cancelled at home. If its answer was on the way, `late` gives back what came.
 
 import { TokiwaError } from "../errors.ts";
 import { type Future, isFuture, Operation, PENDING, proceed, restore, type Waker } from "../future.ts";
-import { receive } from "../host.ts";
+import { receive, receiveAll, receiveNow, startTimer, unrefTimer } from "../host.ts";
 import { spawn } from "../runtime.ts";
 import type { JoinHandle } from "../task/task.ts";
 import { family } from "../workers/family.ts";
@@ -46,10 +49,13 @@ export type Home = Record<string, (client: Client, ...args: never[]) => unknown>
 
 /** Of a primitive of which each client has one of its own: what to do for one more. */
 const FORK = "fork";
-/** Tells home the lock that its client's thread holds while it lives: not every host says that a port has closed. */
+/** Tells home that its client has arrived, and the lock that its thread holds while it lives: not every host says that a port has closed. */
 const LIFE = "life";
-/** Gives home a port, at whose other end is one more client. */
+/** Gives home a port, at whose other end is one more client, and the number by which that may be given up. */
 const ADOPT = "adopt";
+const GIVE_UP = "giveUp";
+/** Milliseconds in which what was posted before a job ended has come by another port, where a port cannot be read without the event loop. */
+const GRACE = 1000;
 
 type Request = { id: number; op: string; args: unknown[] } | { cancel: number };
 type Response = { id: number; value: unknown } | { id: number; error: PackedError };
@@ -97,8 +103,8 @@ export interface Far {
   tell(op: string, ...args: unknown[]): void;
   /** At once, which only home can. @param what the method, for the error elsewhere */
   now<R>(what: string, op: string, ...args: unknown[]): R;
-  /** Has home serve one more client. */
-  adopt(port: MessagePort): void;
+  /** Has home serve one more client. @returns gives it up, unless it has arrived; for one that may not arrive */
+  adopt(port: MessagePort, mayGetLost: boolean): () => void;
 }
 
 export function atHome(home: Home): Far {
@@ -116,32 +122,61 @@ export function atHome(home: Home): Far {
   };
 }
 
-function adopt(home: Home, port: MessagePort): void {
+/** @returns gives the client up, unless it has arrived */
+function adopt(home: Home, port: MessagePort): () => void {
   const client = new Client();
-  serve((home[FORK] as ((client: Client) => Home) | undefined)?.(client) ?? home, client, port);
+  let own = forkOf(home, client);
+  let hasArrived = false;
+  let isGivenUp = false;
+  const readNow = serve(() => own, client, port, () => {
+    if (isGivenUp && !hasArrived) own = forkOf(home, client);
+    hasArrived = true;
+  });
+  const giveUp = (): void => {
+    readNow();
+    if (hasArrived) return;
+    isGivenUp = true;
+    client.end();
+  };
+  return receiveNow !== undefined ? giveUp : () => unrefTimer(startTimer(giveUp, GRACE));
+}
+
+/** What one client has of its own, or what is there for all. */
+function forkOf(home: Home, client: Client): Home {
+  return (home[FORK] as ((client: Client) => Home) | undefined)?.(client) ?? home;
 }
 
 /** Serves a client, until it has gone. */
-function serve(home: Home, client: Client, port: MessagePort): void {
+function serve(homeOf: () => Home, client: Client, port: MessagePort, arrived: () => void): () => void {
+  const adopted = new Map<number, () => void>();
   const running = new Map<number, JoinHandle<unknown>>();
   const end = (): void => {
     for (const handle of running.values()) handle.abort();
     client.end();
   };
-  receive<Request>(port, (data) => {
+  const take = (data: Request): void => {
+    arrived();
     if ("cancel" in data) {
       running.get(data.cancel)?.abort();
       return;
     }
     const { id, op, args } = data;
     if (op === LIFE) {
-      void navigator.locks.request(args[0] as string, end);
+      if (args[0] !== undefined) void navigator.locks.request(args[0] as string, end);
       return;
     }
+    if (op === GIVE_UP) {
+      const giveUp = adopted.get(args[0] as number);
+      adopted.delete(args[0] as number);
+      giveUp?.();
+      return;
+    }
+    const home = homeOf();
     const answer = (response: Response): void => port.postMessage(response);
     try {
       if (op === ADOPT) {
-        adopt(home, args[0] as MessagePort);
+        const giveUp = adopt(home, args[0] as MessagePort);
+        if (args[1] !== 0) adopted.set(args[1] as number, giveUp);
         return;
       }
       if (!Object.hasOwn(home, op)) throw new TypeError(`no such operation of a shared primitive: ${op}`);
@@ -160,15 +195,18 @@ function serve(home: Home, client: Client, port: MessagePort): void {
     } catch (error) {
       if (id !== 0) answer({ id, error: packError(error) });
     }
-  });
+  };
+  receive<Request>(port, take);
   port.addEventListener("close", end);
+  return () => receiveAll<Request>(port, take);
 }
 
 /** What a port leads to. */
 export function remote(port: MessagePort): Far {
   const calls = new Map<number, (response: Response) => void>();
   let last = 0;
-  if (family.lifeLock !== undefined) port.postMessage({ id: 0, op: LIFE, args: [family.lifeLock] });
+  let lastAdopted = 0;
+  port.postMessage({ id: 0, op: LIFE, args: [family.lifeLock] });
   receive<Response>(port, (data) => {
     const settle = calls.get(data.id);
     calls.delete(data.id);
@@ -179,7 +217,11 @@ export function remote(port: MessagePort): Far {
     ask: (op, args, map, late) => new Call(port, calls, () => ++last, op, args, map as (value: unknown) => never, late as ((value: unknown) => void) | undefined),
     tell: (op, ...args) => port.postMessage({ id: 0, op, args }),
     now: (what) => noSharedMemory(what),
-    adopt: (other) => port.postMessage({ id: 0, op: ADOPT, args: [other] }, [other]),
+    adopt: (other, mayGetLost) => {
+      const number = mayGetLost ? ++lastAdopted : 0;
+      port.postMessage({ id: 0, op: ADOPT, args: [other, number] }, [other]);
+      return () => port.postMessage({ id: 0, op: GIVE_UP, args: [number] });
+    },
   };
 }
 
@@ -267,7 +309,7 @@ export interface Packed {
 /** One more client of a primitive. */
 export function portTo(far: Far): MessagePort {
   const { port1, port2 } = new MessageChannel();
-  far.adopt(port1);
+  far.adopt(port1, false);
   return port2;
 }
 
@@ -275,6 +317,13 @@ export function portTo(far: Far): MessagePort {
 export function packFar(type: string, far: Far): Packed {
   const port = portTo(far);
   return { type, state: port, transfer: [port] };
+}
+
+/** One of which each client has one of its own: home closes it if it never arrives. */
+export function packOwn(type: string, far: Far): Packed {
+  const { port1, port2 } = new MessageChannel();
+  const over = far.adopt(port1, true);
+  return { type, state: port2, transfer: [port2], over };
 }
 
 export function isPort(state: unknown): state is MessagePort {

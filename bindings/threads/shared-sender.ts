@@ -7,7 +7,7 @@ import { pumpPools } from "../workers/parking.ts";
 import { PACK, packablesExist } from "../workers/sendable.ts";
 import { SendWithin } from "../sync/send-within.ts";
 import { lazy } from "../task/lazy.ts";
-import { type Far, noSharedMemory, packFar, type Packed, portTo, remote } from "./far.ts";
+import { type Far, noSharedMemory, packOwn, type Packed, portTo, remote } from "./far.ts";
 import { checkMayBlock, pauseThread } from "./blocking.ts";
 import { Channel, CLOSED, encodeMessage, NO_PLACE, NO_ROOM, SENT } from "./channel.ts";
 import { ownCopy, permitsFar, reserveFar } from "./channel-home.ts";
@@ -218,7 +218,7 @@ export class SharedSender<T> implements Disposable {
   /** @internal The one that is on its way is counted until it arrives. */
   [PACK](): Packed {
     this.#checkOpen();
-    if (this.#far !== undefined) return packFar("sender", this.#far);
+    if (this.#far !== undefined) return packOwn("sender", this.#far);
     return { type: "sender", ...this.#handle.channel.depart() };
   }
 }
