@@ -6,6 +6,7 @@
 //   ASLEEP        looks again only when it is woken
 //   ASLEEP_WITH_TASKS  so too, but tasks of its own wait for timers or promises, and one of them may hold its event loop
 //                 when the wake comes: it is woken when nobody else sleeps
+//   WOKEN_WITH_TASKS   was woken out of that: it looks for work, but does not count as a searcher, for it may be held
 //
 // Tokio's rules: whoever queues work wakes one sleeper, unless somebody is searching; at most half of the workers search; the last
 // searcher that finds work wakes another one; the last one to fall asleep looks into every queue once more.
@@ -19,7 +20,7 @@
 // No wake is lost: a thread that queues work makes it visible, then looks for a searcher; a searcher says that it has stopped, then
 // looks for work. Both orders are sequentially consistent, so at least one of them sees the other.
 
-import { ABSENT, ASLEEP, ASLEEP_WITH_TASKS, NOBODY_YET, RUNNING_JOBS, SEARCHING } from "./pool-layout";
+import { ABSENT, ASLEEP, ASLEEP_WITH_TASKS, NOBODY_YET, RUNNING_JOBS, SEARCHING, WOKEN_WITH_TASKS } from "./pool-layout";
 import { NIL } from "./layout";
 import { injectorPtr, mailboxPtr, statePtr, threadCount, threadPtr } from "./pool-map";
 import { sizeOf } from "./deque";
@@ -43,7 +44,7 @@ export function rouse(thread: u32, into: u32): bool {
 
 function wakeAny(): u32 {
   for (let t: u32 = 1; t < threadCount(); t++) if (loadWord(statePtr(t)) == ASLEEP && rouse(t, SEARCHING)) return t;
-  for (let t: u32 = 1; t < threadCount(); t++) if (rouse(t, SEARCHING)) return t;
+  for (let t: u32 = 1; t < threadCount(); t++) if (rouse(t, WOKEN_WITH_TASKS)) return t;
   return NIL;
 }
 
@@ -76,7 +77,8 @@ export function startSearching(me: u32): bool {
 
 /** It has found something. The last searcher wakes another one, for there may be more. */
 export function stopSearching(me: u32): void {
-  if (loadWord(statePtr(me)) != SEARCHING) return;
+  const state = loadWord(statePtr(me));
+  if (state != SEARCHING && state != WOKEN_WITH_TASKS) return;
   storeWord(statePtr(me), RUNNING_JOBS);                    // before the looks; pairs with the load in wakeOne()
   if (countSearching() == 0 && hasWork()) wakeOne();
 }

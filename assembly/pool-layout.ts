@@ -28,8 +28,9 @@ export const THREAD_BYTES = THREAD_SCRATCH + SCRATCH_CAPACITY * 4;
 export const ABSENT = 0; //            not started, or dead
 export const RUNNING_JOBS = 1;
 export const SEARCHING = 2; //         looks for work, or was woken to do so
-export const ASLEEP = 3; //            will look again only when it is woken
-export const ASLEEP_WITH_TASKS = 4; // so too, but a task of its own may hold it just then
+export const WOKEN_WITH_TASKS = 3; //  was woken to look for work, but a task of its own may hold it: nobody relies on it
+export const ASLEEP = 4; //            will look again only when it is woken
+export const ASLEEP_WITH_TASKS = 5; // so too, but a task of its own may hold it just then
 
 /** What wakeOne() returns when nobody sleeps or searches, and some workers have not been started. */
 export const NOBODY_YET = -2;

@@ -80,6 +80,7 @@ export function push(record: u32): u32 {
 
 /** After something was queued: wakes a sleeper if need be. @returns its number, -1, or NOBODY_YET */
 export function wakeOne(): i32 {
+  if (me != 0 && loadWord(threadPtr(me)) >= <u32>ASLEEP) idle.wakeUp(me);     // a task that the host has resumed: others are to be woken, not this one
   return idle.wakeOne();
 }
 

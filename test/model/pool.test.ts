@@ -289,6 +289,40 @@ const cases: [string, Program, number?][] = [
     ),
   ],
   [
+    "a worker that sleeps with tasks, and is held by one of them when it is woken: another one takes all that is queued",
+    pool(
+      {
+        worker1: () => async ({ fallAsleep }) => fallAsleep!(ASLEEP_WITH_TASKS),
+        worker2: (world) => async ({ push, wakeOne }) => {
+          for (const record of [16, 17]) {
+            world.fill(record);
+            await push!(record);
+            await wakeOne!();
+          }
+        },
+        worker3: work(2),
+      },
+      { jobs: [16, 17], check: ({ started }) => (started.length === 2 ? undefined : "not all were started") },
+    ),
+    1,
+  ],
+  [
+    "a task that queues a job while its worker sleeps in name, and holds it then",
+    pool(
+      {
+        worker1: (world) => async ({ fallAsleep, push, wakeOne }) => {
+          await fallAsleep!(ASLEEP_WITH_TASKS);
+          world.fill(8);
+          await push!(8);
+          await wakeOne!();
+        },
+        worker2: work(1),
+      },
+      { jobs: [8], check: ({ started }) => (started.length === 1 ? undefined : "nobody ran it") },
+    ),
+    3,
+  ],
+  [
     "records that come back while their owner falls asleep",
     pool(
       {
