@@ -1,8 +1,8 @@
 // The records of shared memory that small jobs lie in: each is used again and again, and what is said of a job must reach that job only.
 import { Runtime } from "tokiwa";
 import { send } from "tokiwa/threads";
-import { afterEach, describe, expect, test } from "vitest";
-import { RECORD_GENERATION } from "../assembly/pool-layout.ts";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { ASLEEP, QUEUED, RECORD_GENERATION, RECORD_STATE, STARTED, STATE_SHIFT } from "../assembly/pool-layout.ts";
 import "./support/sent.ts";
 
 const open: Runtime[] = [];
@@ -16,7 +16,8 @@ afterEach(async () => {
 });
 
 interface PoolCore {
-  readonly exports: { recordAt(record: number): number };
+  /** What this thread calls; it may be changed. */
+  readonly exports: Record<"recordAt" | "stateAt" | "cancel" | "injected", (number?: number) => number>;
   readonly words: Int32Array;
 }
 
@@ -26,8 +27,10 @@ function withCore<T>(make: () => T): [T, PoolCore] {
   const made: PoolCore[] = [];
   const spy = function (module: WebAssembly.Module, imports: { env: { memory: WebAssembly.Memory } }): WebAssembly.Instance {
     const instance = new Instance(module, imports);
-    if ("recordAt" in instance.exports) made.push({ exports: instance.exports as unknown as PoolCore["exports"], words: new Int32Array(imports.env.memory.buffer) });
-    return instance;
+    if (!("recordAt" in instance.exports)) return instance;
+    const exports = { ...instance.exports } as unknown as PoolCore["exports"];
+    made.push({ exports, words: new Int32Array(imports.env.memory.buffer) });
+    return { exports } as unknown as WebAssembly.Instance;
   };
   WebAssembly.Instance = spy as unknown as typeof Instance;
   try {
@@ -68,5 +71,41 @@ describe("a record", () => {
     expect(generations.some((at) => core.words[at]! > 0)).toBe(true);
     for (const at of generations) core.words[at] = -1;
     for (let n = 0; n < 4; n++) expect(await runtime.spawn(same, n)).toBe(n);
+  });
+
+  test.each(["before its owner has looked who has it", "after that"])("whose job is put back %s can be aborted", async (when) => {
+    const [runtime, { exports, words }] = withCore(() => {
+      const runtime = multi(1);
+      void runtime.spawn(send(() => 0));
+      return runtime;
+    });
+    const same = send((n: number) => n);
+    for (let n = 0; n < 2; n++) await runtime.spawn(same, n);
+    // The worker starts jobs whose function it does not know, and puts them back: its definition never comes. The abort meets it in between.
+    const { postMessage } = MessagePort.prototype as unknown as { postMessage: (...args: unknown[]) => void };
+    let putBack = (): void => {};
+    MessagePort.prototype.postMessage = function (this: MessagePort, message: { k?: string }, ...rest: unknown[]) {
+      if (message.k === "define") return;
+      if (message.k === "abort") putBack();
+      postMessage.call(this, message, ...rest);
+    } as typeof MessagePort.prototype.postMessage;
+    try {
+      const handle = runtime.spawn(send((n: number) => n + 1), 1);
+      const stateOf = (record: number): number => (exports.recordAt(record) + RECORD_STATE) >> 2;
+      await vi.waitUntil(() => exports.injected() === 0 && Atomics.load(words, exports.stateAt(1) >> 2) >= ASLEEP, { timeout: 30_000 });
+      const { cancel } = exports;
+      exports.cancel = (record = 0) => {
+        exports.cancel = cancel;
+        putBack = () => Atomics.compareExchange(words, stateOf(record), STARTED | (1 << STATE_SHIFT), QUEUED);
+        expect(Atomics.exchange(words, stateOf(record), STARTED | (1 << STATE_SHIFT))).toBe(QUEUED);
+        expect(cancel(record)).toBe(0);
+        if (when.startsWith("before")) putBack();
+        return 0;
+      };
+      handle.abort();
+      expect(await handle.result()).toMatchObject({ status: "cancelled" });
+    } finally {
+      MessagePort.prototype.postMessage = postMessage as typeof MessagePort.prototype.postMessage;
+    }
   });
 });

@@ -131,6 +131,12 @@ export class Share implements Cells {
     return (this.i32[this.#word(record, RECORD_STATE)] as number) >>> STATE_SHIFT;
   }
 
+  /** The thread that has started it; -1 when it is queued, again perhaps. */
+  runnerOf(record: number): number {
+    const word = this.i32[this.#word(record, RECORD_STATE)] as number;
+    return (word & STATE_MASK) === QUEUED ? -1 : word >>> STATE_SHIFT;
+  }
+
   isStartedBy(record: number, thread: number): boolean {
     return this.i32[this.#word(record, RECORD_STATE)] === (STARTED | (thread << STATE_SHIFT));
   }

@@ -241,18 +241,24 @@ export class SharedJobs implements JobPlace {
   abort(job: PlacedJob, reason: PackedError): boolean {
     const { share } = this;
     const record = job.id;
-    if (share.calls.cancel(record) === 1) {
-      this.#jobs[this.#slot(record)] = undefined;
-      this.size--;
-      return true;
+    for (;;) {
+      if (share.calls.cancel(record) === 1) {
+        this.#jobs[this.#slot(record)] = undefined;
+        this.size--;
+        return true;
+      }
+      const thread = share.runnerOf(record);
+      if (thread < 0) continue;                            // put back in between, for its function is not known there yet
+      this.#pool.tell(thread, { k: "abort", id: record, generation: share.generationOf(record), reason });
+      return false;
     }
-    this.relayAbort(record, share.generationOf(record), reason);
-    return false;
   }
 
-  /** To whichever worker has started it. */
+  /** To whichever worker has started a job of another one; back to the latter when it was put back meanwhile. */
   relayAbort(record: number, generation: number, reason: PackedError): void {
-    this.#pool.tell(this.share.detailOf(record), { k: "abort", id: record, generation, reason });
+    const { share } = this;
+    const thread = share.runnerOf(record);
+    this.#pool.tell(thread < 0 ? share.ownerOf(record) : thread, { k: "abort", id: record, generation, reason });
   }
 
   answer(): void {}

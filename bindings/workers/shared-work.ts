@@ -18,7 +18,7 @@ import { Lookout } from "./lookout.ts";
 import { Outbox } from "./outbox.ts";
 import type { SendableFunction } from "./sendable.ts";
 import { Doze, Share, type ShareState } from "./share.ts";
-import { ANSWER_HEADER, ANSWERS_START, FULFILLED, type Status, type ToParent } from "./wire.ts";
+import { ANSWER_HEADER, ANSWERS_START, CANCELLED, FULFILLED, type Status, type ToParent } from "./wire.ts";
 
 /** The worker around it. */
 interface Side {
@@ -54,6 +54,13 @@ const MAX_DEFINITIONS = 1 << 14;
 export const ASLEEP_NOW = 0;
 export const AWAKE = 1;
 export const WOKEN = 2;
+
+/** @returns whether it was there */
+function removeFrom(records: number[], record: number): boolean {
+  const at = records.indexOf(record);
+  if (at >= 0) records.splice(at, 1);
+  return at >= 0;
+}
 
 /** A task of this worker that waits in its queue, or runs in another one. */
 class Spawned implements RemoteBody {
@@ -225,11 +232,20 @@ export class SharedWork {
   }
 
   abort(record: number, generation: number, reason: PackedError): void {
-    if (this.share.generationOf(record) !== generation) return;
+    const { share } = this;
+    if (share.generationOf(record) !== generation) return;
     const job = this.running.get(record);
-    if (job === undefined || job.generation !== generation) return;
-    else if (job.task === undefined) job.reason = reason;
-    else job.task.abort(reasonOf(reason));
+    if (job?.generation === generation) {
+      if (job.task === undefined) job.reason = reason;
+      else job.task.abort(reasonOf(reason));
+      return;
+    }
+    const spawned = share.ownerOf(record) === share.thread ? this.#spawned[this.#slot(record)] : undefined;
+    if (spawned !== undefined) {                           // whoever had it has put it back
+      if (this.abortSpawned(spawned, reason)) settleTask(spawned.task, CANCELLED, reason);
+    } else if (removeFrom(this.#undefined, record) || removeFrom(this.#ready, record)) {       // it was put back here
+      if (share.calls.start(record) === 1) this.end(record, CANCELLED, reason, undefined);
+    }
   }
 
   // ---- ending
