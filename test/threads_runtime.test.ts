@@ -281,6 +281,22 @@ describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
     }
   });
 
+  // By messages some may have been delivered to the very worker that blocks.
+  test("while a job is in blockInPlace() others run what it has spawned", async () => {
+    const runtime = multi({ workerThreads: 2, transport });
+    const ended = new Int32Array(new SharedArrayBuffer(4));
+    const count = transport === "shared" ? 10 : 1;
+    const blocked = runtime.spawn(send((ended: Int32Array, count: number) => {
+      for (let i = 0; i < 10; i++) tokiwa.spawn(tokiwa.send((ended: Int32Array) => { Atomics.add(ended, 0, 1); Atomics.notify(ended, 0); }), ended);
+      return tokiwa.blockInPlace(() => {
+        const end = Date.now() + 20_000;
+        for (let now; (now = Atomics.load(ended, 0)) < count && Date.now() < end; ) Atomics.wait(ended, 0, now, 100);
+        return Atomics.load(ended, 0) >= count;
+      });
+    }), ended, count);
+    expect(await blocked).toBe(true);
+  }, 40_000);
+
   test("a signal that was aborted before keeps a job from running, however quick the workers are", async () => {
     const runtime = multi({ workerThreads: 1, transport });
     const ran = send(() => "ran");

@@ -75,10 +75,9 @@ export class Offers {
     return this.#waiting.pop();
   }
 
-  /** This thread will not look for a while: whoever has nothing to do gets as much as can be given. */
+  /** This thread will not look for a while: the parent has all of them, for whoever has time first. */
   offerAll(): void {
-    this.#offeredAt = 0;
-    if (this.#hungryNow() > 0) this.#offerTo(this.#waiting.length);
+    this.#give(this.#waiting.length);
   }
 
   /** Gives the oldest to others: as many as have nothing to do, and never the last one. */
@@ -87,7 +86,11 @@ export class Offers {
     const now = monotonicNow();
     if (now - this.#offeredAt < OFFER_INTERVAL) return;
     this.#offeredAt = now;
-    const given = this.#waiting.splice(0, Math.min(hungry, this.#waiting.length >> 1)).filter(({ task }) => !task.isFinished && !task.isAborting);      // an abort ends it at once, here
+    this.#give(Math.min(hungry, this.#waiting.length >> 1));
+  }
+
+  #give(count: number): void {
+    const given = this.#waiting.splice(0, count).filter(({ task }) => !task.isFinished && !task.isAborting);      // an abort ends it at once, here
     if (given.length > 0) this.#send(given);
   }
 

@@ -18,7 +18,7 @@ import { Lookout } from "./lookout.ts";
 import { Outbox } from "./outbox.ts";
 import type { SendableFunction } from "./sendable.ts";
 import { Doze, Share, type ShareState } from "./share.ts";
-import { ANSWER_HEADER, ANSWERS_START, CANCELLED, FULFILLED, type Status, type ToParent } from "./wire.ts";
+import { ANSWER_HEADER, ANSWERS_START, CANCELLED, type Definition, FULFILLED, type Status, type ToParent } from "./wire.ts";
 
 /** The worker around it. */
 interface Side {
@@ -100,7 +100,7 @@ export class SharedWork {
   readonly #scheduler: CurrentThread;
   readonly #doze: Doze;
   readonly #spawned: (Spawned | undefined)[] = [];
-  readonly #keys = new Map<SendableFunction, number>();
+  readonly #keys = new Map<Definition, number>();
   readonly #lastKey: number;
   #nextKey: number;
   /** Records whose function is not known yet: its definition is on the way. They are not started, so an abort or a death takes them away. */
@@ -140,7 +140,7 @@ export class SharedWork {
       sendable = sendable.named;
       args = [...args, name];
     }
-    const key = this.#keys.get(sendable) ?? this.#define(sendable);
+    const key = this.#keys.get(sendable.definition) ?? this.#define(sendable.definition);
     if (key < 0) return false;
     const record = share.fill(key, args);
     if (record < 0) return false;
@@ -165,11 +165,11 @@ export class SharedWork {
     this.#side.crowded();
   }
 
-  #define(sendable: SendableFunction): number {
+  #define(definition: Definition): number {
     if (this.#nextKey === this.#lastKey) return -1;
     const key = this.#nextKey++;
-    this.#keys.set(sendable, key);
-    this.#side.post({ k: "define", definitions: [{ ...sendable.definition, id: key }] });
+    this.#keys.set(definition, key);
+    this.#side.post({ k: "define", definitions: [{ ...definition, id: key }] });
     return key;
   }
 

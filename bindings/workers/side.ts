@@ -458,6 +458,7 @@ export class WorkerSide implements RuntimeThreads {
         else {
           job.task = this.#taskOf(known, fn, args, hasShared);
           job.task.ending(job);
+          this.#shared?.share.calls.stopSearching();       // it may run in a drive of the runtime's own
           this.#scheduler.spawn(job.task);
         }
       },
@@ -657,6 +658,7 @@ export class WorkerSide implements RuntimeThreads {
   /** Others get what waits here. */
   blockInPlace<T>(fn: () => T): T {
     if (!this.#sharesJobs) return this.#threads().blockInPlace(fn);
+    this.#shared?.share.calls.stopSearching();
     this.#offers.offerAll();
     this.#flush();
     this.#tellStarted();
