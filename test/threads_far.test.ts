@@ -111,6 +111,52 @@ describe("a channel that lives on the thread that made it", () => {
     expect(await far.recv()).toBe(1);
   });
 
+  test("a message that is on its way to a dropped recv() comes before those behind it, and before the end", async () => {
+    const { tx, receiver } = channel(8);
+    const far = receiver();
+    for (const isLast of [false, true]) {
+      const dropped = far.recv();
+      dropped.poll({ wake() {} });
+      await sleep(20);                                     // it waits at home
+      for (const n of isLast ? [4] : [1, 2, 3]) await tx.send(n);
+      if (isLast) tx.close();
+      dropped[Symbol.dispose]();
+      const next = far.recv();
+      next.poll({ wake() {} });                            // it is asked for before the first comes back
+      expect(await next).toBe(isLast ? 4 : 1);
+      if (!isLast) expect([await far.recv(), await far.recv()]).toEqual([2, 3]);
+    }
+    expect(await far.recv()).toBe(undefined);
+  });
+
+  test("what is to come back is waited for, unless its thread dies", async () => {
+    for (const dies of [false, true]) {
+      const [sending, receiving] = channelHome(4);
+      const [tx, rx] = [new SharedSender<number>(sending), new SharedReceiver<number>(receiving)];
+      const port = portTo(receiving);
+      const answerTo = (id: number, op: string): Promise<unknown> => {
+        const answer = new Promise((resolve) => (port.onmessage = (event) => resolve(event.data)));
+        port.postMessage({ id, op, args: [1] });
+        return answer;
+      };
+      await tx.send(1);
+      tx.close();
+      expect(await answerTo(1, "recv")).toEqual({ id: 1, value: [1] });
+      port.postMessage({ cancel: 1, op: "recv" });         // too late
+      await answerTo(2, "capacity");                       // home has seen it
+      const trace: unknown[] = [];
+      const next = Promise.resolve(rx.recv()).then((value) => trace.push(value));
+      await answerTo(3, "capacity");
+      expect(trace).toEqual([]);
+      expect(await codeOf(() => rx.tryRecv())).toEqual(["TryRecvError", "TOKIWA_EMPTY"]);
+      if (dies) port.close();
+      else port.postMessage({ id: 0, op: "putBack", args: [[1], true] });
+      await next;
+      expect([...trace, await rx.recv()]).toEqual([dies ? undefined : 1, undefined]);
+      port.close();
+    }
+  });
+
   test("one more client is home's own: it outlives the one it came from, which closes only itself", async () => {
     const { tx, rx, client } = channel(4);
     const parent = client();

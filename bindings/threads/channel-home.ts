@@ -1,5 +1,6 @@
 // A shared channel without shared memory: a channel of the thread that made it, and each sender a client of its own with a sender of its own.
 
+import { TryRecvError } from "../errors.ts";
 import type { Future, Suspend } from "../future.ts";
 import { select } from "../combinators.ts";
 import { lazy } from "../task/lazy.ts";
@@ -11,21 +12,54 @@ import { checkCopied, copied } from "./copies.ts";
 import { atHome, type Client, type Far, type Home } from "./far.ts";
 import { type Place, SharedSendPermit } from "./send-permit.ts";
 
+/** What is on its way to receivers that have dropped their wait, and comes back: until then there is neither a next message nor an end. */
+class Returns {
+  readonly #due = new Map<Client, Set<number>>();
+  readonly #changed: () => void;
+
+  constructor(changed: () => void) {
+    this.#changed = changed;
+  }
+
+  get areDue(): boolean {
+    return this.#due.size > 0;
+  }
+
+  /** Something will come back from a client, if it does not die before. */
+  expect(client: Client): void {
+    const tokens = this.#due.get(client) ?? new Set();
+    this.#due.set(client, tokens);
+    const token = client.hold(() => {
+      tokens.delete(token);
+      if (tokens.size === 0) this.#due.delete(client);
+      this.#changed();
+    });
+    tokens.add(token);
+  }
+
+  came(client: Client): void {
+    for (const token of this.#due.get(client) ?? []) return client.release(token);
+  }
+}
+
 /** The ends of a channel that lives here. */
 export function channelHome(capacity: number): [Far, Far] {
   const [tx, rx] = mpsc<unknown>(capacity);
   const turn = new Semaphore(1);
   const returned: unknown[] = [];
   const cameBack = new Notify();
+  const returns = new Returns(() => cameBack.notifyOne());
   const receive = function* (limit: number): Generator<Suspend, unknown[], unknown> {
     const permit = yield* turn.acquire();
     try {
       const found: unknown[] = [];
       for (let isOver = limit === 0; !isOver && found.length === 0; ) {
         found.push(...returned.splice(0, limit));
-        if (found.length === 0) isOver = (yield* select({ cameBack: cameBack.notified(), rx: rx.recvMany(found, limit) })).name === "rx";
+        if (found.length > 0) break;
+        if (returns.areDue) yield* cameBack.notified();
+        else isOver = (yield* select({ cameBack: cameBack.notified(), rx: rx.recvMany(found, limit) })).name === "rx" && !returns.areDue;
       }
-      while (found.length < limit && !rx.isEmpty) found.push(rx.tryRecv());
+      while (found.length < limit && !rx.isEmpty && !returns.areDue) found.push(rx.tryRecv());
       return found;
     } finally {
       permit.release();
@@ -33,11 +67,17 @@ export function channelHome(capacity: number): [Far, Far] {
   };
   const receiver: Home = {
     recv: (_client, limit: number) => lazy(() => receive(limit)),
-    putBack: (_client, values: unknown[]) => {             // its wait was dropped as they came
+    recvDropped: (client) => returns.expect(client),
+    putBack: (client, values: unknown[], isDue: boolean) => {                    // its wait was dropped as they came
       returned.push(...values);
+      if (isDue) returns.came(client);
       cameBack.notifyOne();
     },
-    tryRecv: () => (returned.length > 0 ? returned.shift() : rx.tryRecv()),
+    tryRecv: () => {
+      if (returned.length > 0) return returned.shift();
+      if (returns.areDue) throw new TryRecvError("the channel is empty", "TOKIWA_EMPTY");
+      return rx.tryRecv();
+    },
     isClosed: () => rx.isClosed,
     length: () => returned.length + rx.length,
     capacity: () => rx.capacity,

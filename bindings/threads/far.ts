@@ -47,6 +47,8 @@ export class Client {
 /** Operations by name. They return a value, or a future of one. */
 export type Home = Record<string, (client: Client, ...args: never[]) => unknown>;
 
+/** Behind the name of an operation: what to do when a call of it was dropped whose answer is on the way, and will be given back. */
+const DROPPED = "Dropped";
 /** Of a primitive of which each client has one of its own: what to do for one more. */
 const FORK = "fork";
 /** Tells home that its client has arrived, and the lock that its thread holds while it lives: not every host says that a port has closed. */
@@ -57,7 +59,7 @@ const GIVE_UP = "giveUp";
 /** Milliseconds in which what was posted before a job ended has come by another port, where a port cannot be read without the event loop. */
 const GRACE = 1000;
 
-type Request = { id: number; op: string; args: unknown[] } | { cancel: number };
+type Request = { id: number; op: string; args: unknown[] } | { cancel: number; op: string };
 type Response = { id: number; value: unknown } | { id: number; error: PackedError };
 
 /** Waits for a future and makes something of its value. */
@@ -98,7 +100,8 @@ class Value<T> extends Operation<T> {
 export interface Far {
   /** At home: `try*` and counts work there only. */
   readonly home: Home | undefined;
-  ask<A, B>(op: string, args: unknown[], map: (value: A) => B, late?: (value: A) => void): Future<B>;
+  /** @param late gives back what nobody takes; told whether home knows that it will come (`Dropped`) */
+  ask<A, B>(op: string, args: unknown[], map: (value: A) => B, late?: (value: A, isDue: boolean) => void): Future<B>;
   /** Without an answer. */
   tell(op: string, ...args: unknown[]): void;
   /** At once, which only home can. @param what the method, for the error elsewhere */
@@ -154,10 +157,15 @@ function serve(homeOf: () => Home, client: Client, port: MessagePort, arrived: (
     for (const handle of running.values()) handle.abort();
     client.end();
   };
+  const cancelled = new Set<number>();
+  const dropped = (op: string): void => (homeOf()[op + DROPPED] as ((client: Client) => void) | undefined)?.(client);
   const take = (data: Request): void => {
     arrived();
     if ("cancel" in data) {
-      running.get(data.cancel)?.abort();
+      const handle = running.get(data.cancel);
+      handle?.abort();
+      if (handle === undefined) dropped(data.op);
+      else cancelled.add(data.cancel);
       return;
     }
     const { id, op, args } = data;
@@ -189,6 +197,8 @@ function serve(homeOf: () => Home, client: Client, port: MessagePort, arrived: (
       running.set(id, handle);
       void handle.result().then((outcome) => {
         running.delete(id);
+        const wasCancelled = cancelled.delete(id);
+        if (wasCancelled && outcome.status === "fulfilled") dropped(op);         // it had ended before
         if (outcome.status === "fulfilled") answer({ id, value: outcome.value });
         else if (outcome.status === "rejected") answer({ id, error: packError(outcome.reason) });
       });
@@ -214,7 +224,7 @@ export function remote(port: MessagePort): Far {
   });
   return {
     home: undefined,
-    ask: (op, args, map, late) => new Call(port, calls, () => ++last, op, args, map as (value: unknown) => never, late as ((value: unknown) => void) | undefined),
+    ask: (op, args, map, late) => new Call(port, calls, () => ++last, op, args, map as (value: unknown) => never, late as ((value: unknown, isDue: boolean) => void) | undefined),
     tell: (op, ...args) => port.postMessage({ id: 0, op, args }),
     now: (what) => noSharedMemory(what),
     adopt: (other, mayGetLost) => {
@@ -232,13 +242,13 @@ class Call<B> extends Operation<B> {
   readonly #op: string;
   readonly #args: unknown[];
   readonly #map: (value: unknown) => B;
-  readonly #late: ((value: unknown) => void) | undefined;
+  readonly #late: ((value: unknown, isDue: boolean) => void) | undefined;
   #id = 0;
   #waker: Waker | undefined;
   #response: Response | undefined;
   #isDropped = false;
 
-  constructor(port: MessagePort, calls: Map<number, (response: Response) => void>, nextId: () => number, op: string, args: unknown[], map: (value: unknown) => B, late: ((value: unknown) => void) | undefined) {
+  constructor(port: MessagePort, calls: Map<number, (response: Response) => void>, nextId: () => number, op: string, args: unknown[], map: (value: unknown) => B, late: ((value: unknown, isDue: boolean) => void) | undefined) {
     super();
     this.#port = port;
     this.#calls = calls;
@@ -277,7 +287,7 @@ class Call<B> extends Operation<B> {
     if (!this.#isDropped) {
       this.#response = response;
       this.#waker?.wake();
-    } else if (!("error" in response)) this.#late?.(response.value);
+    } else if (!("error" in response)) this.#late?.(response.value, true);
   }
 
   override [Symbol.dispose](): void {
@@ -285,8 +295,8 @@ class Call<B> extends Operation<B> {
     this.#isDropped = true;
     this.#waker = undefined;
     if (this.#response !== undefined) {
-      if (!("error" in this.#response)) this.#late?.(this.#response.value);
-    } else if (this.#id !== 0) this.#port.postMessage({ cancel: this.#id });
+      if (!("error" in this.#response)) this.#late?.(this.#response.value, false);
+    } else if (this.#id !== 0) this.#port.postMessage({ cancel: this.#id, op: this.#op });
   }
 
   override describe(): string {

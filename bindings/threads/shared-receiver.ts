@@ -46,7 +46,7 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
   }
 
   #askFar<R>(far: Far, limit: number, give: (values: T[]) => R): Future<R> {
-    return far.ask<T[], R>("recv", [limit], give, (values) => far.tell("putBack", values));
+    return far.ask<T[], R>("recv", [limit], give, (values, isDue) => far.tell("putBack", values, isDue));
   }
 
   /** @throws {TryRecvError} `TOKIWA_EMPTY` | `TOKIWA_CLOSED` */
