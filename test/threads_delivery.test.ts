@@ -176,6 +176,28 @@ describe.each(transports)("what was moved (%s)", (transport) => {
   });
 });
 
+// Each record counts its uses, and a result is told apart by that from the one of the job before.
+test("long results of records that were used differently often come back from the other worker, many in a message", async () => {
+  const runtime = multi({ transport: "shared" });
+  await share(runtime, newWords());
+  const parent = send(async () => {
+    const { words } = globalThis as InWorkers;
+    const long = tokiwa.send((n: number) => {
+      Atomics.add((globalThis as InWorkers).words, 0, 1);
+      return "x".repeat(1000) + n;
+    });
+    let right = 0;
+    for (let round = 0; round < 60; round++) {
+      Atomics.store(words, 0, 0);
+      const tasks = Array.from({ length: 1 + ((round * 7) % 12) }, (_, n) => tokiwa.spawn(long, n));
+      while (Atomics.load(words, 0) < tasks.length) Atomics.wait(words, 0, Atomics.load(words, 0), 1);        // the other one has run all of them
+      right += (await Promise.all(tasks)).filter((text, n) => text.slice(1000) === String(n)).length - tasks.length;
+    }
+    return right;
+  });
+  expect(await runtime.spawn(parent)).toBe(0);
+});
+
 /** Resolves when it is true. */
 async function until(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await sleep(1);

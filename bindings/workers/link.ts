@@ -506,11 +506,11 @@ export class Link implements JobPlace, Printer {
 
   /** Outcomes that go to another worker. */
   #relay(to: number, answers: unknown[]): void {
-    const outbox = new Outbox((passed, transfer) => this.#pool.tell(to, { k: "results", answers: passed.slice(ANSWERS_START) }, transfer));
+    const outbox = new Outbox((passed, transfer) => this.#pool.tell(to, { k: "results", answers: passed.slice(ANSWERS_START) }, transfer), true);
     for (let at = 0; at < answers.length; ) {
-      const [status, micros, id, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
+      const [status, generation, id, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
       at += ANSWER_HEADER;
-      for (let i = 0; i < count; i++, at++) outbox.add(id + i, status, answers[at], micros, transferablesOf(answers[at]));
+      for (let i = 0; i < count; i++, at++) outbox.add(id + i, status, answers[at], generation, transferablesOf(answers[at]));
     }
     outbox.flush(0);
   }
