@@ -7,7 +7,8 @@ import { JoinError, Runtime, sleep } from "tokiwa";
 import { move, send, Thread, ThreadPool } from "tokiwa/threads";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { packError } from "../bindings/workers/errors-wire.ts";
-import type { Link } from "../bindings/workers/link.ts";
+import { Link, type LinkOwner } from "../bindings/workers/link.ts";
+import { MessageLookout } from "../bindings/workers/lookout.ts";
 import { Pool, type PoolOptions } from "../bindings/workers/pool.ts";
 import { bySource, type SendableFunction, transferablesOf } from "../bindings/workers/sendable.ts";
 import { CANCELLED, FULFILLED, type Status } from "../bindings/workers/wire.ts";
@@ -26,6 +27,8 @@ function multi(options: object): Runtime {
 afterEach(async () => {
   for (const runtime of open.splice(0)) await runtime.shutdown({ timeout: 0 });
 });
+
+const one: PoolOptions = { size: 1, name: () => "one", isShared: true, isSerial: false, sharesJobs: true, keepAliveMs: Infinity, factory: undefined, resourceLimits: undefined };
 
 const newWords = (): Words => new Int32Array(new SharedArrayBuffer(8));
 
@@ -177,25 +180,16 @@ describe.each(transports)("what was moved (%s)", (transport) => {
 });
 
 // Each record counts its uses, and a result is told apart by that from the one of the job before.
-test("long results of records that were used differently often come back from the other worker, many in a message", async () => {
-  const runtime = multi({ transport: "shared" });
-  await share(runtime, newWords());
-  const parent = send(async () => {
-    const { words } = globalThis as InWorkers;
-    const long = tokiwa.send((n: number) => {
-      Atomics.add((globalThis as InWorkers).words, 0, 1);
-      return "x".repeat(1000) + n;
-    });
-    let right = 0;
-    for (let round = 0; round < 60; round++) {
-      Atomics.store(words, 0, 0);
-      const tasks = Array.from({ length: 1 + ((round * 7) % 12) }, (_, n) => tokiwa.spawn(long, n));
-      while (Atomics.load(words, 0) < tasks.length) Atomics.wait(words, 0, Atomics.load(words, 0), 1);        // the other one has run all of them
-      right += (await Promise.all(tasks)).filter((text, n) => text.slice(1000) === String(n)).length - tasks.length;
-    }
-    return right;
-  });
-  expect(await runtime.spawn(parent)).toBe(0);
+test("results that pass through the owner say which uses of their records they are of", async () => {
+  const told: unknown[] = [];
+  const owner = { options: { ...one, factory: held(newWords()) }, outstanding: 0, lookout: new MessageLookout(), tell: (...given: unknown[]) => told.push(...given), scheduleDispatch() {} };
+  const link = new Link(owner as unknown as LinkOwner, 0, 1);
+  const { port1, port2 } = new MessageChannel();
+  const answers = [FULFILLED, 5, 8, 2, "a", "b", FULFILLED, 6, 10, 1, { port: port1 }];
+  link.receive({ k: "results", to: 2, answers });
+  expect(told).toEqual([2, { k: "results", answers }, [port1]]);
+  port2.close();
+  await link.terminate();
 });
 
 /** Resolves when it is true. */
@@ -267,13 +261,12 @@ describe("an abort", () => {
 });
 
 describe("a job that a worker has offered", () => {
-  const options: PoolOptions = { size: 1, name: () => "one", isShared: true, isSerial: false, sharesJobs: true, keepAliveMs: Infinity, factory: undefined, resourceLimits: undefined };
   const over = new JoinError("TOKIWA_SHUT_DOWN", "over");
   type Answer = [id: number, status: Status, value: unknown];
   const origin = (answers: Answer[]): Link => ({ abort: () => false, answer: (...answer: Answer) => void answers.push(answer) }) as unknown as Link;
 
   test("and that is aborted while it lies in a record settles", async () => {
-    const pool = new Pool({ ...options, factory: held(newWords()) });
+    const pool = new Pool({ ...one, factory: held(newWords()) });
     const answers: Answer[] = [];
     const from = origin(answers);
     for (const id of [1, 2, 3]) pool.offered(from, id, bySource((n: number) => n), [id], 1, undefined);
@@ -286,7 +279,7 @@ describe("a job that a worker has offered", () => {
   });
 
   test.each(transports)("is forgotten when it is over, with its arguments (%s)", async (transport) => {
-    const pool = new Pool({ ...options, isShared: transport === "shared" });
+    const pool = new Pool({ ...one, isShared: transport === "shared" });
     const answers: Answer[] = [];
     const from = origin(answers);
     const offer = (id: number, fn: (value: object) => number): WeakRef<object> => {
