@@ -5,7 +5,7 @@
 // word. So a hint too many does no harm, and after a death every job that is still QUEUED simply gets a new one.
 
 import {
-  ABSENT, ASLEEP, CANCELLED_UNSTARTED, CHUNK_MAX, FREE, QUEUED, RECORD_STATE, RING_HEAD, RING_TAIL, RUNNING_JOBS,
+  ABSENT, ASLEEP, CANCELLED_UNSTARTED, CHUNK_MAX, FREE, QUEUED, RECORD_STATE, RUNNING_JOBS,
   SCRATCH_CAPACITY, STARTED, STATE_SHIFT, THREAD_DEQUE, THREAD_RANDOM, THREAD_TICK,
 } from "./pool-layout";
 import { NIL } from "./layout";
@@ -52,12 +52,11 @@ export function stateAt(thread: u32): u32 {
   return <u32>threadPtr(thread);
 }
 
-/** A thread begins, in the place of a dead one perhaps, whose queue and mailbox it does not get. */
+/** A thread begins, in the place of a dead one perhaps: it does not get its queue, but its mailbox, where its records come back to. */
 export function begin(): void {
   const thread = threadPtr(me);
   store<u64>(thread + THREAD_DEQUE, 0);                     // plain: while it is ABSENT nobody looks
   store<u32>(thread + THREAD_RANDOM, me * 0x9e3779b9 + 1);
-  storeWord(mailboxPtr(me) + RING_HEAD, loadWord(mailboxPtr(me) + RING_TAIL));
   idle.setState(me, RUNNING_JOBS);
 }
 

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import {
-  ASLEEP, ASLEEP_WITH_TASKS, FREE, INJECTOR_FACTOR, POOL_INJECTOR, POOL_THREADS, QUEUED, RECORD_STATE, STARTED, STATE_MASK, THREAD_BYTES, THREAD_DEQUE, THREAD_MAILBOX,
+  ASLEEP, ASLEEP_WITH_TASKS, FREE, INJECTOR_FACTOR, POOL_INJECTOR, POOL_THREADS, QUEUED, RECORD_STATE, RING_HEAD, RING_TAIL, STARTED, STATE_MASK, THREAD_BYTES, THREAD_DEQUE, THREAD_MAILBOX,
   THREAD_SCRATCH, THREAD_STATE,
 } from "../../assembly/pool-layout.ts";
 import { hasJspi } from "../support/lanes.ts";
@@ -436,6 +436,34 @@ const deaths: [string, Program, number?][] = [
         later: ["heir2"],
         prepare: (_, inject) => inject(floodOf(3, 0, 1)),
         check: ({ started, stateOf }) => (started.includes(17) && stateOf(17) === (STARTED | (2 << 8)) ? undefined : `state of the new worker's job: ${stateOf(17)}`),
+      },
+    ),
+    1,
+  ],
+  [
+    "a worker dies while its records come back to it: the one in its place gets them",
+    pool(
+      {
+        worker1: () => async ({ collect }) => collect!(),
+        worker2: (world) => async (calls) => {
+          await withScratch(world, calls, 2, [9], "post", 1);
+          await withScratch(world, calls, 2, [10], "post", 1);
+        },
+        owner0: bury(1, "heir1"),
+        heir1: () => async ({ begin, collect }) => {
+          await begin!();
+          return collect!();
+        },
+      },
+      {
+        jobs: [],
+        later: ["heir1"],
+        check: ({ words }, [dead, , , heir]) => {
+          const mailbox = (BASE + POOL_THREADS + THREAD_BYTES + THREAD_MAILBOX) >> 2;
+          const left = words[mailbox + (RING_TAIL >> 2)]! - words[mailbox + (RING_HEAD >> 2)]!;
+          const taken = words[mailbox + (RING_HEAD >> 2)]! - ((heir as number) ?? 0);
+          return left + ((heir as number) ?? 0) + taken === 2 && taken <= ((dead as number | undefined) ?? 2) ? undefined : `left ${left}, taken ${String(dead)} by the dead one, ${String(heir)} by the heir`;
+        },
       },
     ),
     1,
