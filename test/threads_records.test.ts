@@ -92,6 +92,7 @@ describe("a record", () => {
     try {
       const handle = runtime.spawn(send((n: number) => n + 1), 1);
       const stateOf = (record: number): number => (exports.recordAt(record) + RECORD_STATE) >> 2;
+      await new Promise((resolve) => setTimeout(resolve));                 // it is queued at the end of this turn
       await vi.waitUntil(() => exports.injected() === 0 && Atomics.load(words, exports.stateAt(1) >> 2) >= ASLEEP, { timeout: 30_000 });
       const { cancel } = exports;
       exports.cancel = (record = 0) => {
@@ -107,5 +108,33 @@ describe("a record", () => {
     } finally {
       MessagePort.prototype.postMessage = postMessage as typeof MessagePort.prototype.postMessage;
     }
+  });
+
+  test("of a worker that is dead is free when its job has ended, though nobody gets the result", async () => {
+    const runtime = multi(2);
+    const words = new Int32Array(new SharedArrayBuffer(12));
+    const meet = send((words: Int32Array) => {
+      Object.assign(globalThis, { words });
+      Atomics.add(words, 0, 1);
+      while (Atomics.load(words, 0) < 2) Atomics.wait(words, 0, 1, 10);
+    });
+    await Promise.all([runtime.spawn(meet, words), runtime.spawn(meet, words)]);
+    const dying = runtime.spawn(send(() => {
+      const { words } = globalThis as unknown as { words: Int32Array };
+      void tokiwa.spawn(tokiwa.send(async () => {
+        const { words } = globalThis as unknown as { words: Int32Array };
+        Atomics.store(words, 1, 1);
+        Atomics.notify(words, 1);
+        while (Atomics.load(words, 2) === 0) await tokiwa.sleep(1);
+        return "x".repeat(1000);
+      }));
+      Atomics.wait(words, 1, 0);                           // the other one has it
+      process.exit(1);
+    }));
+    expect(await dying.result()).toMatchObject({ status: "rejected" });
+    const inFlight = (): number => runtime.metrics().workers.reduce((sum, { jobsInFlight }) => sum + jobsInFlight, 0);
+    expect(inFlight()).toBe(1);
+    Atomics.store(words, 2, 1);
+    await vi.waitUntil(() => inFlight() === 0, { timeout: 20_000 });
   });
 });

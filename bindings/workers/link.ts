@@ -39,7 +39,7 @@ export interface LinkOwner {
   readonly origin: WorkerOrigin | undefined;
   linkDied(link: Link, error: unknown, started: Job[], unstarted: Job[], origin: WorkerOrigin): void;
   readonly shared: SharedJobs | undefined;
-  tell(thread: number, message: ToWorker, transfer?: Transferable[]): void;
+  tell(thread: number, message: ToWorker, transfer?: Transferable[]): boolean;
   /** The worker is dead and touches shared memory no more. */
   linkGone(link: Link): void;
 }
@@ -506,7 +506,10 @@ export class Link implements JobPlace, Printer {
 
   /** Outcomes that go to another worker. */
   #relay(to: number, answers: unknown[]): void {
-    const outbox = new Outbox((passed, transfer) => this.#pool.tell(to, { k: "results", answers: passed.slice(ANSWERS_START) }, transfer), true);
+    const outbox = new Outbox((passed, transfer) => {
+      const results = passed.slice(ANSWERS_START);
+      if (!this.#pool.tell(to, { k: "results", answers: results }, transfer)) this.#pool.shared?.free(results);
+    }, true);
     for (let at = 0; at < answers.length; ) {
       const [status, generation, id, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
       at += ANSWER_HEADER;

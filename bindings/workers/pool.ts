@@ -83,8 +83,11 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
     this.shared = options.isShared && options.sharesJobs ? new SharedJobs(newShare(options.size), this) : undefined;
   }
 
-  tell(thread: number, message: ToWorker, transfer?: Transferable[]): void {
-    this.#places[thread]?.post(message, transfer);
+  tell(thread: number, message: ToWorker, transfer?: Transferable[]): boolean {
+    const link = this.#places[thread];
+    if (link === undefined || link.isDead) return false;
+    link.post(message, transfer);
+    return true;
   }
 
   tellAll(message: ToWorker, but?: number): void {

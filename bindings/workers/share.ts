@@ -193,6 +193,11 @@ export class Share implements Cells {
 
   // ---- anyone's
 
+  /** Frees a record of a dead thread, whose job has ended. */
+  free(record: number, generation: number): void {
+    if (this.stateOf(record) === STARTED && this.generationOf(record) === generation) Atomics.store(this.i32, this.#word(record, RECORD_STATE), FREE);
+  }
+
   argsOf(record: number): unknown[] {
     return readAll(this, this.at(record));
   }

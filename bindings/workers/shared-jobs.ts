@@ -20,8 +20,8 @@ import { ANSWER_HEADER, type Definition, REJECTED, type Status, type ToWorker } 
 
 /** The pool, as seen from here. */
 export interface SharedJobsOwner {
-  /** Sends a message to the worker in this place, if it lives. */
-  tell(thread: number, message: ToWorker): void;
+  /** Sends a message to the worker in this place. False when none lives there. */
+  tell(thread: number, message: ToWorker, transfer?: Transferable[]): boolean;
   tellAll(message: ToWorker, but?: number): void;
   scheduleDispatch(): void;
   /** A worker has ended a job. */
@@ -236,6 +236,15 @@ export class SharedJobs implements JobPlace {
     }
   }
 
+  /** Outcomes for a worker that has died: their records are free for whoever comes in its place. */
+  free(answers: unknown[]): void {
+    for (let at = 0; at < answers.length; ) {
+      const [, generation, first, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
+      at += ANSWER_HEADER + count;
+      for (let i = 0; i < count; i++) this.share.free(first + i, generation);
+    }
+  }
+
   // ---- aborts and deaths
 
   abort(job: PlacedJob, reason: PackedError): boolean {
@@ -276,7 +285,10 @@ export class SharedJobs implements JobPlace {
     const reason = packError(death);
     const end = this.state.threads << share.slotBits;
     for (let record = 1 << share.slotBits; record < end; record++) {
-      if (share.isStartedBy(record, thread)) this.#pool.tell(share.ownerOf(record), { k: "results", answers: [REJECTED, share.generationOf(record), record, 1, reason] });
+      if (share.isStartedBy(record, thread)) {
+        const answers = [REJECTED, share.generationOf(record), record, 1, reason];
+        if (!this.#pool.tell(share.ownerOf(record), { k: "results", answers })) this.free(answers);
+      }
     }
     this.#requeue();
     this.listen();
