@@ -281,6 +281,31 @@ describe.each(transports)("a multi-thread runtime (%s)", (transport) => {
     }
   });
 
+  test("what has ended is answered before a job begins that may take long", async () => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const words = new Int32Array(new SharedArrayBuffer(8));
+    await runtime.spawn(send((words: Int32Array) => void Object.assign(globalThis, { words })), words);
+    const quick = send(() => void Atomics.add((globalThis as unknown as { words: Int32Array }).words, 1, 1));
+    const held = send((ended: number) => {
+      const { words } = globalThis as unknown as { words: Int32Array };
+      if (Atomics.load(words, 1) < ended) return "not the last";             // now and then the oldest job comes first
+      Atomics.wait(words, 0, 0, 20_000);
+      return Atomics.exchange(words, 0, 0) === 1 ? "answered" : "held back";
+    });
+    const found: string[] = [];
+    for (let n = 0; n < 100; n++) await runtime.spawn(quick);                   // it is known to be quick, and timed together
+    while (found.filter((one) => one === "answered").length < 5) {
+      const small = [1, 2, 3].map(() => runtime.spawn(quick));
+      const long = runtime.spawn(held, Atomics.load(words, 1) + small.length);
+      await Promise.all(small);
+      Atomics.store(words, 0, 1);
+      Atomics.notify(words, 0);
+      found.push(await long);
+      Atomics.store(words, 0, 0);
+      expect(found).not.toContain("held back");
+    }
+  }, 60_000);
+
   // By messages some may have been delivered to the very worker that blocks.
   test("while a job is in blockInPlace() others run what it has spawned", async () => {
     const runtime = multi({ workerThreads: 2, transport });

@@ -397,6 +397,7 @@ export class WorkerSide implements RuntimeThreads {
   /** Compiles the function if need be, and starts it. */
   #begin(id: number, generation: number, known: Known, args: unknown[], lent: Scope, hasShared = false): boolean {
     this.#timeCallsOf(known);
+    if (known.micros < 0 || known.micros >= POST_DELAY * 1000) this.#answerFirst();
     let { fn } = known;
     if (fn === undefined) {
       try {
@@ -409,6 +410,11 @@ export class WorkerSide implements RuntimeThreads {
     if (typeof fn === "function") return this.#call(id, generation, known, fn, args, lent, hasShared);
     this.#callWhenLoaded(id, generation, known, fn, args, hasShared);
     return true;
+  }
+
+  /** What comes next may take long, and whoever waits for what has ended is not to wait for that. */
+  #answerFirst(): void {
+    if (!this.#outbox.isEmpty || this.#shared?.hasEnded === true) this.#flush();
   }
 
   /** As startIncoming(), a job of a record. */
