@@ -45,7 +45,18 @@ export function takeRegion(heap: usize, bytes: u32): usize {
   if (region != 0) store<u32>(list, load<u32>(region));
   else region = takeFresh(heap, <u32>1 << exponent);
   unlock(heap);
+  if (region != 0) waitUntilSeen(<u64>region + (<u64>1 << exponent));
   return region;
+}
+
+/**
+ * Another thread may have grown the memory for a region that this one gets. A host learns of that at a loop or a call only, and until then
+ * memory.fill and atomics trap beyond the old end: seen once, in V8 of Node 20.
+ */
+// @ts-ignore: decorator
+@inline
+function waitUntilSeen(end: u64): void {
+  while (end > <u64>memory.size() << PAGE_SHIFT) relax();
 }
 
 /** Gives back a region taken with the same number of bytes. */
