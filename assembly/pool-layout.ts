@@ -58,6 +58,6 @@ export const FREE = 0;
 export const QUEUED = 1; //            its number is in a queue, or in the hands of a thread that lives
 export const STARTED = 2;
 export const CANCELLED_UNSTARTED = 3; // its number is still in a queue; whoever finds it there sends it back
-export const ENDED = 4; //             above bit 8 the status
+export const ENDED = 4; //             above bit 8 the thread that had it, and the status (share.ts)
 export const STATE_MASK = 255;
 export const STATE_SHIFT = 8;

@@ -3,6 +3,15 @@ import { Runtime } from "tokiwa";
 import { send } from "tokiwa/threads";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { ASLEEP, QUEUED, RECORD_GENERATION, RECORD_STATE, STARTED, STATE_SHIFT } from "../assembly/pool-layout.ts";
+import { Engine } from "../bindings/engine.ts";
+import { JoinError } from "../bindings/errors.ts";
+import { Task } from "../bindings/task/task.ts";
+import { PlacedJob } from "../bindings/workers/job.ts";
+import { bySource } from "../bindings/workers/sendable.ts";
+import { newShare } from "../bindings/workers/share.ts";
+import { SharedJobs } from "../bindings/workers/shared-jobs.ts";
+import { SharedWork } from "../bindings/workers/shared-work.ts";
+import { FULFILLED } from "../bindings/workers/wire.ts";
 import "./support/sent.ts";
 
 const open: Runtime[] = [];
@@ -57,6 +66,51 @@ describe("a record", () => {
     }));
     const long = send((n: number) => "x".repeat(1000) + n);
     for (let n = 0; n < 10; n++) expect((await runtime.spawn(long, n)).slice(1000)).toBe(String(n));
+  });
+
+  // Here the threads are this one, in turns: a worker dies between the end of a job and the message that tells of it.
+  test("that had ended when its worker died is told to the worker that waits for it", async () => {
+    const { scheduler } = new Engine();
+    const state = newShare(2);
+    const workers: SharedWork[] = [];
+    const begun: number[] = [];
+    const nothing = (): void => {};
+    for (const thread of [1, 2]) {
+      const work = new SharedWork(state, thread, thread << 14, scheduler, {
+        post: nothing,
+        crowded: nothing,
+        begin: (record) => begun.push(record) > 0,
+        knownOf: () => ({}) as never,
+        compileNested: () => nothing,
+        pump: nothing,
+      });
+      work.share.begin();
+      workers[thread] = work;
+    }
+    const [, spawner, victim] = workers as [never, SharedWork, SharedWork];
+    const owner = new SharedJobs(state, {
+      tell: () => true,
+      tellAll: (message) => {
+        if (!Array.isArray(message) && message.k === "gone") spawner.gone(message.thread);
+      },
+      scheduleDispatch: nothing,
+      worked: nothing,
+      lookAgain: nothing,
+    });
+    const sendable = bySource((n: number) => n);
+    const [lost, other] = [1, 2].map(() => new Task<unknown>(scheduler, null)) as [Task<unknown>, Task<unknown>];
+    for (const task of [lost, other]) expect(spawner.spawn(task, sendable, [1])).toBe(true);
+    const job = owner.deliver(new PlacedJob({ abort: () => false, forget: nothing, jobEnded: nothing, offerEnded: nothing }, undefined), sendable, [1]);
+    expect(job).toBe(true);
+    while (begun.length === 0) victim.start(null as never);
+    victim.end(begun[0]!, FULFILLED, 42, undefined);
+    owner.bury(2, new JoinError("TOKIWA_WORKER_DIED", "for a test"));
+    const settled = [lost.isFinished, other.isFinished];
+    expect(settled.sort()).toEqual([false, true]);
+    expect(await (lost.isFinished ? lost : other)).toBe(42);
+    spawner.gone(2);
+    spawner.collect();
+    expect([lost.isFinished, other.isFinished].sort()).toEqual(settled);
   });
 
   test("counts its uses past 2^32: its job is not taken for one that came by a message", async () => {

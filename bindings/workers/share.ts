@@ -8,6 +8,7 @@ import { compileCore } from "../core.ts";
 import { POOL_CORE } from "../generated/pool-core.ts";
 import { mayBlock, mayPostModules, whenNotified } from "../host.ts";
 import { type Cells, readAll, writeAll, writeOne } from "./inline.ts";
+import type { Status } from "./wire.ts";
 
 /** The exports of assembly/pool.ts. */
 interface PoolCalls {
@@ -53,6 +54,10 @@ export interface ShareState {
 const UNSEEN = 0;
 const IS_FREE = 1;
 const IN_USE = 2;
+
+// Of a record that has ENDED, above the state: the status, and the thread that had it.
+const STATUS_MASK = 3;
+const ENDER_SHIFT = STATE_SHIFT + 2;
 
 const BASE = 1024;
 const PAGE = 65536;
@@ -126,9 +131,9 @@ export class Share implements Cells {
     return (this.i32[this.#word(record, RECORD_STATE)] as number) & STATE_MASK;
   }
 
-  /** Of a record that is STARTED the thread that has it, of one that has ENDED the status. */
-  detailOf(record: number): number {
-    return (this.i32[this.#word(record, RECORD_STATE)] as number) >>> STATE_SHIFT;
+  /** Of a record that has ENDED. */
+  statusOf(record: number): Status {
+    return (((this.i32[this.#word(record, RECORD_STATE)] as number) >>> STATE_SHIFT) & STATUS_MASK) as Status;
   }
 
   /** The thread that has started it; -1 when it is queued, again perhaps. */
@@ -139,6 +144,11 @@ export class Share implements Cells {
 
   isStartedBy(record: number, thread: number): boolean {
     return this.i32[this.#word(record, RECORD_STATE)] === (STARTED | (thread << STATE_SHIFT));
+  }
+
+  isEndedBy(record: number, thread: number): boolean {
+    const word = this.i32[this.#word(record, RECORD_STATE)] as number;
+    return (word & STATE_MASK) === ENDED && word >>> ENDER_SHIFT === thread;
   }
 
   generationOf(record: number): number {
@@ -203,9 +213,9 @@ export class Share implements Cells {
   }
 
   /** Writes the result of a job. False when it must go by a port. */
-  end(record: number, status: number, value: unknown): boolean {
+  end(record: number, status: Status, value: unknown): boolean {
     if (!writeOne(this, this.at(record), value)) return false;
-    this.i32[this.#word(record, RECORD_STATE)] = ENDED | (status << STATE_SHIFT);     // plain: published with its number
+    this.i32[this.#word(record, RECORD_STATE)] = ENDED | (status << STATE_SHIFT) | (this.thread << ENDER_SHIFT);     // plain: published with its number
     return true;
   }
 

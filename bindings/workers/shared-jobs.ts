@@ -212,7 +212,7 @@ export class SharedJobs implements JobPlace {
   readonly #take = (record: number): void => {
     const { share } = this;
     const state = share.stateOf(record);
-    if (state === ENDED) this.#ended(record, share.detailOf(record) as Status, readOne(share, share.at(record)));
+    if (state === ENDED) this.#ended(record, share.statusOf(record), readOne(share, share.at(record)));
     else if (state === FREE) share.release(record);        // it was cancelled before it started
   };
 
@@ -280,8 +280,9 @@ export class SharedJobs implements JobPlace {
     for (const job of [...this.#jobs]) {
       if (job === undefined) continue;
       if (share.isStartedBy(job.id, thread)) this.#ended(job.id, REJECTED, job.died(death));
-      else if (share.stateOf(job.id) === ENDED) this.#take(job.id);
+      else if (share.isEndedBy(job.id, thread)) this.#take(job.id);        // it had not sent the number back
     }
+    this.#pool.tellAll({ k: "gone", thread });
     const reason = packError(death);
     const end = this.state.threads << share.slotBits;
     for (let record = 1 << share.slotBits; record < end; record++) {

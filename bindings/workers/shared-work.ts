@@ -293,7 +293,7 @@ export class SharedWork {
   readonly #take = (record: number): void => {
     const { share } = this;
     const state = share.stateOf(record);
-    if (state === ENDED) this.#settle(record, share.detailOf(record) as Status, readOne(share, share.at(record)));
+    if (state === ENDED) this.#settle(record, share.statusOf(record), readOne(share, share.at(record)));
     else if (state === FREE) share.release(record);
   };
 
@@ -303,6 +303,11 @@ export class SharedWork {
     this.#spawned[slot] = undefined;
     this.share.release(record);
     if (spawned !== undefined) settleTask(spawned.task, status, value);
+  }
+
+  /** The worker in this place has died: what it had ended, and not sent back, is told by the records. */
+  gone(thread: number): void {
+    for (const spawned of [...this.#spawned]) if (spawned !== undefined && this.share.isEndedBy(spawned.record, thread)) this.#take(spawned.record);
   }
 
   /** Outcomes that did not fit into their records. After a death there may be two of one job: the second one finds it over. */

@@ -206,6 +206,9 @@ export class WorkerSide implements RuntimeThreads {
         break;
       case "recall":
         this.#recall(message.count);
+      case "gone":
+        this.#shared?.gone(message.thread);
+        break;
         break;
       case "hungry":
         this.#offers.tellHungry(message.count);

@@ -111,7 +111,9 @@ export type ToWorker =
   /** Outcomes of jobs in records that do not fit into them. */
   | { readonly k: "results"; readonly answers: unknown[] }
   | { readonly k: "wake" }
-  /** To be answered when all that it has printed was received. */
+  /** The worker in this place has died. */
+  | { readonly k: "gone"; readonly thread: number }
+  /** To be answered when all that it has printed was received; what has failed unobserved is told before. */
   | { readonly k: "flush" }
   /** Of jobs it has offered. */
   | { readonly k: "answers"; /** As answers above. */ readonly answers: unknown[] };
