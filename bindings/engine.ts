@@ -36,7 +36,7 @@ export interface RuntimeOptions extends ThreadOptions {
   lane?: Lane;
   /** Tasks there is room for at the start, 1 to 1 048 576; grows. Default 64. */
   capacity?: number;
-  /** What happens when a task fails whose handle nobody awaits; default `"report"`. */
+  /** What happens when a task, of this thread or in a worker, fails whose handle nobody awaits; default `"report"`. */
   unhandledFailure?: "report" | "ignore" | "shutdown";
   /** Makes every scheduling choice repeatable: an integer. */
   seed?: number;

@@ -234,6 +234,52 @@ describe.each(nodes)("%s", (_, node) => {
       const { send } = await import(new URL("threads.js", DIST).href);
       const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 1 });
       const begun = new Int32Array(new SharedArrayBuffer(4));
+  test("a wait at a shared primitive that no other thread knows is a DeadlockError of run(), and a chain of such waits runs to its end", async () => {
+    const { code, out, err } = await program(node, `
+      const { SharedSemaphore, sharedChannel } = await import(new URL("threads.js", DIST).href);
+      await run(function* () { yield* new SharedSemaphore(0).acquire(); }).catch((error) => console.log(error.code, /a permit of a SharedSemaphore/.test(error.message)));
+      await run(async () => sharedChannel(1)[1].recv()).catch((error) => console.log(error.code));
+      const gates = Array.from({ length: 50 }, () => new SharedSemaphore(0));
+      for (let i = 1; i < 50; i++) spawn(async () => { await gates[i - 1].acquire(); gates[i].addPermits(1); });
+      spawn(function* () { yield* gates[49].acquire(); console.log("the last one"); });
+      await sleep(1);
+      gates[0].addPermits(1);`);
+    expect({ code, out, err }).toEqual({ code: 0, out: "TOKIWA_DEADLOCK true\nTOKIWA_DEADLOCK\nthe last one\n", err: "" });
+  }, 60_000);
+
+  test.each(["shared", "messages"])("a failure in a worker that nobody asks about is reported once, by the runtime it belongs to, and kills nobody: %s", async (transport) => {
+    const before = `
+      const { send } = await import(new URL("threads.js", DIST).href);
+      const fail = send((how, message) => {
+        const handle = tokiwa.spawn(tokiwa.send((message) => { throw new RangeError(message); }), message);
+        const closure = tokiwa.spawn(function* () { yield* tokiwa.sleep(1); throw new RangeError(message + " closure"); });
+        globalThis.kept = [...(globalThis.kept ?? []), handle, closure];
+        if (how === "dispose") for (const one of [handle, closure]) one[Symbol.dispose]();
+        if (how === "ask") return Promise.all([handle.result(), closure.result()]).then(() => 0);
+        return how === "stay" ? tokiwa.sleep(100) : undefined;
+      });
+      const multi = (options) => new Runtime({ flavor: "multi-thread", workerThreads: 1, transport: "${transport}", ...options });`;
+    const plain = await program(node, `${before} await multi().spawn(fail, "leave", "lost");`);
+    expect([plain.code, plain.err.includes("RangeError: lost")]).toEqual([1, true]);
+    expect(await program(node, `${before}
+      const seen = [];
+      process.on("unhandledRejection", (error) => seen.push(error.name + ": " + error.message));
+      const runtime = multi();
+      const stays = runtime.spawn(fail, "ask", "asked").then(() => runtime.spawn(fail, "stay", "left"));
+      await runtime.spawn(fail, "dispose", "detached");
+      await stays;
+      await sleep(5);
+      console.log(seen.sort().join(", "));
+      await runtime.shutdown();
+      await sleep(5);
+      console.log(seen.sort().join(", "));
+      await multi({ unhandledFailure: "ignore" }).spawn(fail, "leave", "ignored");`))
+      .toEqual({ code: 0, out: "RangeError: detached, RangeError: detached closure\nRangeError: detached, RangeError: detached closure, RangeError: left, RangeError: left closure\n", err: "", ms: expect.any(Number) });
+    expect(await program(node, `${before}
+      const strict = multi({ unhandledFailure: "shutdown" });
+      await strict.run(async () => { await strict.spawn(fail, "dispose", "fatal"); await sleep(10_000); }).catch((error) => console.log(error.message));`)).toMatchObject({ code: 0, out: "fatal\n", err: "" });
+  }, 60_000);
+
       const endless = runtime.spawn(send((begun) => { console.log("begun"); Atomics.store(begun, 0, 1); for (;;); }), begun);
       while (Atomics.load(begun, 0) === 0) await sleep(5);
       endless.abort("enough", { detach: true });

@@ -10,7 +10,8 @@
 import type { Job, JobPlace } from "./job.ts";
 import { JobTable } from "./job-table.ts";
 import { type HostTimer, monotonicNow, receive, receiveAll, receiveNow, startTimer, stopTimer, unrefTimer } from "../host.ts";
-import { type PackedError, packError } from "./errors-wire.ts";
+import { reportUnobserved } from "../task/failures.ts";
+import { type PackedError, packError, unpackError } from "./errors-wire.ts";
 import { buryFamily, buryMember, familyTable, newMember, warnMember } from "./family.ts";
 import { Outbox } from "./outbox.ts";
 import { addPrinter, outputOf, type Printer, removePrinter } from "./output.ts";
@@ -51,6 +52,8 @@ export interface LinkOptions extends StartOptions {
   readonly isSerial: boolean;
   readonly sharesJobs: boolean;
   readonly module?: ArrayBuffer | undefined;
+  /** A task in a worker has failed, and nobody will ask. Default: as if it were one of this thread. */
+  readonly onUnobserved?: (error: unknown) => void;
 }
 
 let lastWorker = 0;
@@ -372,7 +375,10 @@ export class Link implements JobPlace, Printer {
   /** What is no message of ours ends the worker: nothing else that it says could be believed. */
   receive(message: ToParent | null | undefined): void {
     if (!Array.isArray(message) && message?.k === "flushed") this.#onFlushed?.();        // dead or not
-    if (this.isDead) return;
+    if (this.isDead) {
+      if (!Array.isArray(message) && message?.k === "unobserved") this.#unobserved(message.error);       // the last it has to say
+      return;
+    }
     this.#pool.lookout.found();
     if (!Array.isArray(message) && message?.k === "crowded") {                        // not counted: nobody waits for it
       if (this.control === undefined) this.#isCrowded = message.isCrowded;
@@ -420,6 +426,11 @@ export class Link implements JobPlace, Printer {
         return;
       case "prints":
         this.#prints = true;
+        this.#isFlushed = false;
+        return;
+      case "unobserved":
+        if (typeof message.error !== "object") break;
+        this.#unobserved(message.error);
         return;
       case "goesOn":
         this.#goesOn = message.goesOn;
@@ -430,6 +441,10 @@ export class Link implements JobPlace, Printer {
         return;
     }
     this.#garbage();
+  }
+
+  #unobserved(error: PackedError): void {
+    (this.#pool.options.onUnobserved ?? reportUnobserved)(unpackError(error));
   }
 
   #garbage(): void {

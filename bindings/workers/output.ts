@@ -1,4 +1,4 @@
-// What workers print, in Node, comes out before the process ends and before a worker is ended.
+// What workers have to say before the end: what they have printed, and which tasks have failed unobserved.
 //
 // There the stdout of a worker is a stream whose bytes go as messages to the thread that has started it, what is written second only
 // when the first was received, and these messages keep no process alive. So a worker says when it begins to print, before
@@ -39,7 +39,6 @@ let tellParent: (() => void) | undefined;
 
 /** From its start on, until removePrinter(). */
 export function addPrinter(printer: Printer): void {
-  if (nodeMajor === 0) return;
   tellParent?.();                                          // what it prints, this thread prints
   if (printers.add(printer).size === 1) stopHolding = holdDryLoop(awaitsOutput);
 }
@@ -121,6 +120,7 @@ export function watchOutput(tell: () => void): void {
 /** In a worker: resolves when the parent has received everything that this thread and its own workers have printed. */
 export async function ownOutput(): Promise<void> {
   await Promise.all(Array.from(printers, (printer) => outputOf(printer)));
+  if (nodeMajor === 0) return;
   const process = processOfNode();
   for (const name of ["stdout", "stderr"] as const) {
     const stream = process[name];

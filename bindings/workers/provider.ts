@@ -5,6 +5,7 @@ import { processors } from "../host.ts";
 import { checkDuration, checkFunction, checkInteger, checkOneOf, checkOptions, show } from "../options.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import { JoinError } from "../errors.ts";
+import { reportUnobserved } from "../task/failures.ts";
 import type { Task } from "../task/task.ts";
 import type { TaskFn } from "../future.ts";
 import { compile } from "./compile.ts";
@@ -98,6 +99,7 @@ class PooledThreads implements RuntimeThreads {
       resourceLimits,
     });
     return this.#workers;
+      onUnobserved: this.#unobserved,
   }
 
   #blockingPool(): Pool {
@@ -113,10 +115,18 @@ class PooledThreads implements RuntimeThreads {
       resourceLimits,
     });
     return this.#blocking;
+      onUnobserved: this.#unobserved,
   }
 
   spawn(task: Task<unknown>, sendable: SendableFunction, args: unknown[]): void {
     if (this.#isMulti) (this.#workers ?? this.#openWorkers()).submit(this.#scheduler, task, sendable, args);
+  /** As a task of this runtime. */
+  readonly #unobserved = (error: unknown): void => {
+    const { unhandledFailure } = this.#scheduler;
+    if (unhandledFailure === "shutdown") this.#scheduler.failed(error);
+    else if (unhandledFailure === "report") reportUnobserved(error);
+  };
+
     else this.#spawnHere(task, sendable, args);
   }
 

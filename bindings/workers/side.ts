@@ -15,6 +15,7 @@ import { PENDING, type Waker } from "../future.ts";
 import { builtinModule, macrotask, microtask, monotonicNow, receive, receiveAll, receiveNow, startTimer } from "../host.ts";
 import { burst, pollFirst } from "../scheduler/burst.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
+import { divertFailures, reportFailures } from "../task/failures.ts";
 import type { Scope } from "../task/scope.ts";
 import { callOf, Task, type TaskResult } from "../task/task.ts";
 import { compile, explainFreeVariable, scopeLoading } from "./compile.ts";
@@ -135,6 +136,11 @@ export class WorkerSide implements RuntimeThreads {
     receive<ToWorker>(start.port, (message) => this.#receive(message), unreadable);
     watchOutput(() => this.#post({ k: "prints" }));
     builtinModule<{ on(event: string, fn: () => void): void }>("node:process")?.on("exit", () => {
+    divertFailures((error) => this.#post({ k: "unobserved", error: packError(error) }), () => {
+      if (this.#hasFailures) return;
+      this.#hasFailures = true;
+      this.#post({ k: "prints" });
+    });
       this.#flush();
       if (this.#control !== undefined) Atomics.store(this.#control, DEAD, 1);
       this.#notifyParent();
@@ -206,6 +212,8 @@ export class WorkerSide implements RuntimeThreads {
         break;
       case "recall":
         this.#recall(message.count);
+        this.#hasFailures = false;
+        reportFailures();
       case "gone":
         this.#shared?.gone(message.thread);
         break;
@@ -328,6 +336,8 @@ export class WorkerSide implements RuntimeThreads {
   #received = 0;
   readonly #lookout = new MessageLookout();
   #hasWork = false;
+  /** The parent knows that some tasks may have failed unobserved. */
+  #hasFailures = false;
   /** Since the last rest. */
   #hasStarted = false;
 

@@ -132,6 +132,8 @@ export type ToParent =
   | { readonly k: "wake"; readonly thread: number }
   /** It begins to print, see output.ts. */
   | { readonly k: "prints" }
+  /** A task of its own has failed, and nobody will ask. */
+  | { readonly k: "unobserved"; readonly error: PackedError }
   /** Whether tasks of its own go on, although no job is here: they keep the process alive. */
   | { readonly k: "goesOn"; readonly goesOn: boolean }
   | { readonly k: "flushed" }
