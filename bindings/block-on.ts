@@ -1,6 +1,6 @@
 // blockOn(): runs an engine on this thread until a main is done, parking between timers where the thread may block.
 
-import { currentEngine, deadlock, type Engine, taken } from "./engine.ts";
+import { currentEngine, deadlock, Engine, taken } from "./engine.ts";
 import { ContextError, WouldBlockError } from "./errors.ts";
 import { context, type Future, isFuture, type TaskFn } from "./future.ts";
 import { mayBlock, mayPark } from "./host.ts";
@@ -10,13 +10,26 @@ import type { CurrentThread } from "./scheduler/current-thread.ts";
 import { Root } from "./scheduler/root.ts";
 import { Lazy } from "./task/lazy.ts";
 import { currentScope } from "./task/scope.ts";
+import { family, nesting } from "./workers/family.ts";
 import { installedThreads } from "./workers/seam.ts";
 
 /** See `Runtime.blockOn()`. */
-export function blockOn<T>(engine: Engine, main: TaskFn<[], T> | Future<T>): T {
+export function blockOn<T>(engine: Engine, main: TaskFn<[], T> | Future<T>, what = "blockOn()"): T {
+  if (family.mayNest) return nesting(false, () => runHere(engine.scheduler.isDriving ? spareEngine() : engine, main));
+  if (context.unit !== null || currentScope() !== null || engine.scheduler.isDriving) throw nested(what);
+  return runHere(engine, main);
+}
+
+/** Of a thread that blocks inside of a job: the runtime whose drive has called the job cannot go on before that is over. */
+function spareEngine(): Engine {
+  if (spare === undefined || spare.isShuttingDown) spare = new Engine();
+  return spare;
+}
+
+let spare: Engine | undefined;
+
+function runHere<T>(engine: Engine, main: TaskFn<[], T> | Future<T>): T {
   const { scheduler } = engine;
-  refuseNesting("blockOn()");
-  if (scheduler.isDriving) throw nested("blockOn()");
   engine.checkOpen();
   const body = isFuture(main) ? taken(main) : new Lazy(checkFunction("main", main), [], true);
   const root = new Root(scheduler, body);
@@ -36,6 +49,8 @@ export function blockOn<T>(engine: Engine, main: TaskFn<[], T> | Future<T>): T {
 function waitForThreads(scheduler: CurrentThread): boolean {
   const provider = installedThreads();
   if (provider === undefined || !mayBlock) return false;
+  provider.lookAtWords();
+  if (scheduler.isReady) return true;
   const isWaiting = (): boolean => scheduler.busyElsewhere > 0 || provider.waitsAtWord();
   if (!isWaiting() || !provider.pump()) return false;
   if (scheduler.isReady || !isWaiting()) return true;      // it has come meanwhile
@@ -78,12 +93,7 @@ let parker: Parker | undefined;
  * @throws {ContextError} `TOKIWA_NESTED_RUNTIME` inside a task
  */
 export function blockFor<T>(what: string, future: Future<T>): T {
-  refuseNesting(what);
-  return blockOn(currentEngine(), future);
-}
-
-function refuseNesting(what: string): void {
-  if (context.unit !== null || currentScope() !== null) throw nested(what);
+  return blockOn(currentEngine(), future, what);
 }
 
 function nested(what: string): ContextError {

@@ -9,7 +9,7 @@
 
 import { ContextError, DeadlockError, JoinError, OptionError } from "./errors.ts";
 import { context, describeFuture, type Future, isFuture, isThenable, type TaskFn } from "./future.ts";
-import { hasAsyncContext, isPage, monotonicNow, onLoopDry, startTimer, stopTimer } from "./host.ts";
+import { hasAsyncContext, isPage, macrotask, monotonicNow, onLoopDry, startTimer, stopTimer } from "./host.ts";
 import { checkDuration, checkFunction, checkInteger, checkOneOf, checkOptions, show } from "./options.ts";
 import { shared } from "./registry.ts";
 import type { Lane } from "./scheduler/contract.ts";
@@ -152,7 +152,10 @@ export class Engine {
     }
     const root = new Root(scheduler, body);
     return new Promise<T>((resolve, reject) => {
-      const stopListening = onLoopDry(() => root.fail(deadlock("run()", body, scheduler)));
+      const stopListening = onLoopDry(() => {
+        macrotask(ignore);                                 // the loop runs dry once more: whoever catches this may be stuck again
+        root.fail(deadlock("run()", body, scheduler));
+      });
       root.onDone = () => {
         stopListening();
         if (this.#failure !== undefined) reject(this.#failure.error);

@@ -84,6 +84,11 @@ describe.each(nodes)("%s", (_, node) => {
     expect(err).toMatch(/reader/);
   }, 60_000);
 
+  test("each stuck run() is told, however many come one after the other", async () => {
+    expect(await program(node, `for (let i = 0; i < 3; i++) await run(function* () { yield* new t.Notify().notified(); }).catch((error) => console.log(i, error.code));`))
+      .toMatchObject({ code: 0, out: "0 TOKIWA_DEADLOCK\n1 TOKIWA_DEADLOCK\n2 TOKIWA_DEADLOCK\n", err: "" });
+  }, 60_000);
+
   test("a stuck run() can be caught, and its finally blocks run", async () => {
     expect(await program(node, `try {
       await run(function* () { try { yield* future(() => PENDING); } finally { console.log("finally"); } });
@@ -229,11 +234,6 @@ describe.each(nodes)("%s", (_, node) => {
     expect(out.trim().split("\n").sort()).toEqual([...Array.from({ length: 20 }, (_, i) => `busy ${i}`), "closure", "slept", "thread"].sort());
   }, 60_000);
 
-  test("a worker that prints and then never rests again does not keep the process alive", async () => {
-    expect(await program(node, `
-      const { send } = await import(new URL("threads.js", DIST).href);
-      const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 1 });
-      const begun = new Int32Array(new SharedArrayBuffer(4));
   test("a wait at a shared primitive that no other thread knows is a DeadlockError of run(), and a chain of such waits runs to its end", async () => {
     const { code, out, err } = await program(node, `
       const { SharedSemaphore, sharedChannel } = await import(new URL("threads.js", DIST).href);
@@ -280,6 +280,11 @@ describe.each(nodes)("%s", (_, node) => {
       await strict.run(async () => { await strict.spawn(fail, "dispose", "fatal"); await sleep(10_000); }).catch((error) => console.log(error.message));`)).toMatchObject({ code: 0, out: "fatal\n", err: "" });
   }, 60_000);
 
+  test("a worker that prints and then never rests again does not keep the process alive", async () => {
+    expect(await program(node, `
+      const { send } = await import(new URL("threads.js", DIST).href);
+      const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 1 });
+      const begun = new Int32Array(new SharedArrayBuffer(4));
       const endless = runtime.spawn(send((begun) => { console.log("begun"); Atomics.store(begun, 0, 1); for (;;); }), begun);
       while (Atomics.load(begun, 0) === 0) await sleep(5);
       endless.abort("enough", { detach: true });

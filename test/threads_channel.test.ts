@@ -157,6 +157,13 @@ describe(`a channel in shared memory (TOKIWA_SEED=${seed})`, () => {
   }, 60_000);
 });
 
+/** A channel that another thread knows. */
+function passedOn(capacity: number, bytes?: number): Channel {
+  const channel = Channel.make(capacity, bytes);
+  channel.pack();
+  return channel;
+}
+
 /** Runs `body` while a pool of this thread has jobs out; what `pump` does happens whenever this thread blocks. */
 function pumping(pump: () => void, body: () => void): void {
   const pool = { canRouse: true, needsNoMessages: true, pump };
@@ -170,7 +177,7 @@ function pumping(pump: () => void, body: () => void): void {
 
 describe("blockingSend(), while this thread's pools are pumped", () => {
   test("sends its own message, whatever is sent meanwhile", () => {
-    const [channel, log] = [Channel.make(1), Channel.make(8)];
+    const [channel, log] = [passedOn(1), passedOn(8)];
     const [tx, rx, logTx] = [new SharedSender<string>(channel), new SharedReceiver<string>(channel), new SharedSender<string>(log)];
     tx.trySend("first");
     const got: string[] = [];
@@ -185,7 +192,7 @@ describe("blockingSend(), while this thread's pools are pumped", () => {
   });
 
   test("waits for room for bytes", () => {
-    const channel = Channel.make(4, BYTES);
+    const channel = passedOn(4, BYTES);
     const [tx, rx] = [new SharedSender<Uint8Array>(channel), new SharedReceiver<Uint8Array>(channel)];
     tx.trySend(new Uint8Array(BYTES).fill(1));
     const got: Uint8Array[] = [];
@@ -204,7 +211,7 @@ describe("a send that waits for room for its bytes", () => {
   const bytes = (n: number): Uint8Array => new Uint8Array(BYTES).fill(n);
   /** A full channel, and a send that waits at it. */
   function waiting(): { tx: SharedSender<Uint8Array>; rx: SharedReceiver<Uint8Array>; send: Future<void>; woken: Promise<void> } {
-    const channel = Channel.make(4, BYTES);
+    const channel = passedOn(4, BYTES);
     const [tx, rx] = [new SharedSender<Uint8Array>(channel), new SharedReceiver<Uint8Array>(channel)];
     tx.trySend(bytes(1));
     const send = tx.send(bytes(2));

@@ -620,6 +620,48 @@ describe("spawnBlocking", () => {
     expect(() => new Runtime().blockInPlace(() => 1)).toThrow("multi-thread");
   });
 
+  test.each(transports)("blockOn() works in a job that may block: of spawnBlocking(), and in blockInPlace() (%s)", async (transport) => {
+    const runtime = multi({ workerThreads: 1, transport });
+    const nap = function* (): Generator<Suspend, string> {
+      const { Runtime, sleep, spawn } = tokiwa;
+      const nested = (main: () => unknown): unknown => {
+        try {
+          return main();
+        } catch (error) {
+          return (error as TokiwaError).code;
+        }
+      };
+      const child = spawn(function* () { yield* sleep(2); return nested(() => new Runtime().blockOn(() => 1)); });
+      yield* sleep(5);
+      return (yield* child as unknown as Generator<Suspend, string>);
+    };
+    const source = `(${nap.toString()})`;
+    const code = "TOKIWA_NESTED_RUNTIME";
+    const block = async (source: string): Promise<unknown[]> => {
+      const nap = new Function("tokiwa", `return ${source}`)(tokiwa) as () => Generator<Suspend, string>;
+      const before = [tokiwa.Runtime.current.blockOn(nap), new tokiwa.Runtime().blockOn(nap)];
+      await tokiwa.sleep(1);
+      const cell = new tokiwa.Mutex(5);
+      const guard = cell.blockingLock();
+      const { value } = guard;
+      guard.unlock();
+      return [...before, tokiwa.Runtime.current.blockOn(nap), value, tokiwa.currentTask().id > 0];
+    };
+    expect(await runtime.spawnBlocking(block, source)).toEqual([code, code, code, 5, true]);
+    const inPlace = send((source: string): unknown[] => {
+      const nap = new Function("tokiwa", `return ${source}`)(tokiwa) as () => Generator<Suspend, string>;
+      const inside = tokiwa.blockInPlace(() => tokiwa.Runtime.current.blockOn(nap));
+      try {
+        tokiwa.Runtime.current.blockOn(nap);
+      } catch (error) {
+        return [inside, (error as TokiwaError).code];
+      }
+      return [inside];
+    });
+    expect(await runtime.spawn(inPlace, source)).toEqual([code, code]);
+    expect(await runtime.spawn(() => runtime.blockInPlace(() => runtime.blockOn(function* () { yield* sleep(2); return 7; })))).toBe(7);
+  });
+
   test("workers that never start reject what is queued", async () => {
     const runtime = multi({
       worker: () => {

@@ -20,6 +20,7 @@ import { END } from "../sync/stream.ts";
 import { ownId } from "../workers/family.ts";
 import { decode, encode, type Encoded, NUMBER } from "./codec.ts";
 import { ChannelEnd, MORE } from "./channel-end.ts";
+import { passedOn } from "./hold.ts";
 import { Permits } from "./permits.ts";
 
 /** Bytes of messages that may lie in a channel, besides numbers and other primitives. */
@@ -259,6 +260,13 @@ export class Channel {
     this.#weaks.release(1);
   }
 
+  /** What another thread is told of it. */
+  pack(): State {
+    const { state } = this;
+    for (const words of [state.slots, state.items, state.others]) passedOn(words);
+    return state;
+  }
+
   /** One more sender, counted for this thread until it arrives at another, or until `over()` says that it will not. */
   depart(): { state: State; over: () => void } {
     this.addSender();
@@ -267,7 +275,7 @@ export class Channel {
     const over = (): void => {
       if (Atomics.compareExchange(ticket, 0, ON_ITS_WAY, GIVEN_UP) === ON_ITS_WAY) this.removeSender(from);
     };
-    return { state: { ...this.state, from, ticket }, over };
+    return { state: { ...this.pack(), from, ticket }, over };
   }
 
   /** A sender that was on its way is this thread's now. */

@@ -24,7 +24,8 @@
 import { AcquireError, TryAcquireError } from "../errors.ts";
 import { isDead, ownId } from "../workers/family.ts";
 import { pumpPools } from "../workers/parking.ts";
-import { checkMayBlock, pauseThread } from "./blocking.ts";
+import { checkMayBlock, pauseThread, refuseStuck } from "./blocking.ts";
+import { madeHere } from "./hold.ts";
 import { Ledger, LEDGER_WORDS, POKED, WAITING } from "./ledger.ts";
 
 // Offsets in one of them.
@@ -97,7 +98,7 @@ export class Permits {
 
   /** Memory for some of them, behind one lock. */
   static make(...kinds: Kind[]): Int32Array {
-    const words = new Int32Array(new SharedArrayBuffer((LEDGER_WORDS + kinds.length * PERMITS_WORDS) * 4));
+    const words = madeHere(new Int32Array(new SharedArrayBuffer((LEDGER_WORDS + kinds.length * PERMITS_WORDS) * 4)));
     for (const [place, { permits, tracks = true, overtakes = false, keepsOne = false }] of kinds.entries()) {
       const base = LEDGER_WORDS + place * PERMITS_WORDS;
       words[base + PERMITS] = permits;
@@ -443,7 +444,7 @@ export class Permits {
     return result === NOW;
   }
 
-  /** Blocks this thread. @throws {AcquireError} when closed */
+  /** Blocks this thread. @throws {AcquireError} when closed @throws {DeadlockError} when no other thread could end it */
   takeBlocking(wanted: number, what: string, check?: () => void): void {
     checkMayBlock(what);
     const spins = this.#overtakes ? SPINS : 0;
@@ -452,6 +453,9 @@ export class Permits {
       const cell = this.request(wanted, true);
       if (cell === NOW) return;
       if (cell === REFUSE) throw new AcquireError();
+      refuseStuck(this.words, what, () => {
+        if (cell !== FULL) this.withdraw(cell, wanted);
+      });
       if (cell === FULL) {
         pauseThread();
         continue;

@@ -4,10 +4,11 @@
 // looks afterwards whether that is wanted: one of the two sees the other. What changes without that word (the channel is
 // closed, or somebody has died) is found by a look every CHECK_MS.
 
-import { context, type Reactor, type Waker } from "../future.ts";
-import { keepAlive, monotonicNow, startTimer, whenNotified } from "../host.ts";
+import type { Waker } from "../future.ts";
+import { monotonicNow, startTimer, whenNotified } from "../host.ts";
 import { setWaitingAtWord, type WaitingAtWord } from "../workers/parking.ts";
 import { BYTES_DONE, type Channel } from "./channel.ts";
+import { Hold, isKnownElsewhere } from "./hold.ts";
 import { CHECK_MS } from "./permits.ts";
 
 export class Room implements WaitingAtWord {
@@ -18,12 +19,12 @@ export class Room implements WaitingAtWord {
   #since = 0;
   #isWatched = false;
   #waker: Waker | undefined;
-  #letGo: (() => void) | undefined;
-  #reactor: Reactor | null = null;
+  readonly #hold: Hold;
 
   constructor(channel: Channel) {
     this.#channel = channel;
     this.words = channel.state.items;
+    this.#hold = new Hold(this.words);
   }
 
   /** Before another try: whatever receivers take out from here on is noticed. */
@@ -35,11 +36,7 @@ export class Room implements WaitingAtWord {
   wait(waker: Waker): void {
     this.#waker = waker;
     this.#since = monotonicNow();
-    this.#letGo ??= keepAlive();
-    if (this.#reactor === null && context.reactor !== null) {
-      this.#reactor = context.reactor;
-      this.#reactor.hostPending++;
-    }
+    this.#hold.begin();
     setWaitingAtWord(this, true);
     if (this.#isWatched) return;
     this.#isWatched = true;
@@ -51,6 +48,10 @@ export class Room implements WaitingAtWord {
     this.#waker?.wake();
   };
 
+  get isAnsweredElsewhere(): boolean {
+    return isKnownElsewhere(this.words);
+  }
+
   look(): void {
     if (Atomics.load(this.words, this.cell) === this.idle && !this.#channel.isClosed && monotonicNow() - this.#since < CHECK_MS) return;
     setWaitingAtWord(this, false);                         // until it waits again
@@ -59,11 +60,8 @@ export class Room implements WaitingAtWord {
 
   end(): void {
     this.#waker = undefined;
-    if (this.#letGo === undefined) return;
+    if (!this.#hold.isHeld) return;
     setWaitingAtWord(this, false);
-    this.#letGo();
-    this.#letGo = undefined;
-    if (this.#reactor !== null) this.#reactor.hostPending--;
-    this.#reactor = null;
+    this.#hold.end();
   }
 }

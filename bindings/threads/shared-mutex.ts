@@ -16,6 +16,7 @@ import { ownId } from "../workers/family.ts";
 import { whole } from "../workers/inline.ts";
 import { canShare } from "../workers/transport.ts";
 import { atHome, type Far, type Home, isPort, Mapped, noSharedMemory, packFar, type Packed, remote } from "./far.ts";
+import { passedOn } from "./hold.ts";
 import { EXTRA } from "./ledger.ts";
 import { Permits } from "./permits.ts";
 import { Take } from "./take.ts";
@@ -223,7 +224,7 @@ export class SharedMutex<T = undefined> {
   /** @internal */
   [PACK](): Packed {
     if (this.#far !== undefined) return packFar("mutex", this.#far);
-    return { type: "mutex", state: { words: this.#permits.words, data: this.#data } };
+    return { type: "mutex", state: { words: passedOn(this.#permits.words), data: this.#data } };
   }
 }
 

@@ -146,6 +146,6 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
   /** @internal */
   [PACK](): Packed {
     if (this.#far !== undefined) return packFar("receiver", this.#far);
-    return { type: "receiver", state: this.#channel.state };
+    return { type: "receiver", state: this.#channel.pack() };
   }
 }

@@ -8,7 +8,7 @@ import { PACK, packablesExist } from "../workers/sendable.ts";
 import { SendWithin } from "../sync/send-within.ts";
 import { lazy } from "../task/lazy.ts";
 import { type Far, noSharedMemory, packOwn, type Packed, portTo, remote } from "./far.ts";
-import { checkMayBlock, pauseThread } from "./blocking.ts";
+import { checkMayBlock, pauseThread, refuseStuck } from "./blocking.ts";
 import { Channel, CLOSED, encodeMessage, NO_PLACE, NO_ROOM, SENT } from "./channel.ts";
 import { ownCopy, permitsFar, reserveFar } from "./channel-home.ts";
 import { closedOf, Reserve, reserveNow, Send } from "./channel-waits.ts";
@@ -106,6 +106,9 @@ export class SharedSender<T> implements Disposable {
     }
     for (let isFirst = hasPlace; result === NO_ROOM || result === NO_PLACE; isFirst = false) {
       if (!isFirst) {
+        refuseStuck(channel.state.slots, "blockingSend()", () => {
+          if (hasPlace) channel.slots.release(1);
+        });
         pauseThread();
         pumpPools();                                       // who receives may be a job that has not been posted yet
       }
@@ -268,7 +271,7 @@ export class SharedWeakSender<T> implements Disposable {
 
   /** @internal */
   [PACK](): Packed {
-    return { type: "weakSender", state: this.#channel.state };
+    return { type: "weakSender", state: this.#channel.pack() };
   }
 }
 

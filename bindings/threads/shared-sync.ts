@@ -10,6 +10,7 @@ import { Notify } from "../sync/notify.ts";
 import { Semaphore } from "../sync/semaphore.ts";
 import { canShare } from "../workers/transport.ts";
 import { atHome, type Far, type Home, isPort, Mapped, noSharedMemory, packFar, type Packed, remote } from "./far.ts";
+import { passedOn } from "./hold.ts";
 import { Permits } from "./permits.ts";
 import { Rounds } from "./rounds.ts";
 import { Take } from "./take.ts";
@@ -164,7 +165,7 @@ export class SharedSemaphore {
   /** @internal */
   [PACK](): Packed {
     if (this.#far !== undefined) return packFar("semaphore", this.#far);
-    return { type: "semaphore", state: this.#permits.words };
+    return { type: "semaphore", state: passedOn(this.#permits.words) };
   }
 }
 
@@ -213,7 +214,7 @@ export class SharedNotify {
   /** @internal */
   [PACK](): Packed {
     if (this.#far !== undefined) return packFar("notify", this.#far);
-    return { type: "notify", state: this.#rounds.words };
+    return { type: "notify", state: passedOn(this.#rounds.words) };
   }
 }
 
@@ -250,7 +251,7 @@ export class SharedBarrier {
   /** @internal */
   [PACK](): Packed {
     if (this.#far !== undefined) return packFar("barrier", this.#far);
-    return { type: "barrier", state: [this.#n, this.#rounds.words] };
+    return { type: "barrier", state: [this.#n, passedOn(this.#rounds.words)] };
   }
 }
 

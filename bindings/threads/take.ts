@@ -1,7 +1,8 @@
 // Waiting for permits as a future.
 
-import { context, Operation, PENDING, proceed, type Reactor, restore, type Waker } from "../future.ts";
-import { keepAlive, startTimer, whenNotified } from "../host.ts";
+import { Operation, PENDING, proceed, restore, type Waker } from "../future.ts";
+import { startTimer, whenNotified } from "../host.ts";
+import { Hold, isKnownElsewhere } from "./hold.ts";
 import { POKED, WAITING } from "./ledger.ts";
 import { setWaitingAtWord, type WaitingAtWord } from "../workers/parking.ts";
 import { CHECK_MS, FULL, GRANTED, NOW, type Permits, REFUSE, REFUSED } from "./permits.ts";
@@ -23,8 +24,7 @@ export class Take<T> extends Operation<T> implements WaitingAtWord {
   #state = FRESH;
   #cell = 0;
   #waker: Waker | undefined;
-  #letGo: (() => void) | undefined;
-  #reactor: Reactor | null = null;
+  readonly #hold: Hold;
 
   /**
    * @param refused what closing means: throws, or gives the value that stands for the end
@@ -33,6 +33,7 @@ export class Take<T> extends Operation<T> implements WaitingAtWord {
   constructor(permits: Permits, wanted: number, what: string, finish: () => T, refused: () => T, check?: () => void) {
     super();
     this.#permits = permits;
+    this.#hold = new Hold(permits.words);
     this.#wanted = wanted;
     this.#what = what;
     this.#check = check;
@@ -47,7 +48,7 @@ export class Take<T> extends Operation<T> implements WaitingAtWord {
       const cell = this.#permits.request(this.#wanted, true);
       if (cell === NOW) return this.#done();
       if (cell === REFUSE) return this.#close();
-      this.#startWaiting();
+      this.#hold.begin();
       if (cell === FULL) {
         startTimer(() => this.#waker?.wake(), 1);
         restore();
@@ -62,7 +63,7 @@ export class Take<T> extends Operation<T> implements WaitingAtWord {
       if (state === GRANTED || (state === POKED && this.#permits.claim(this.#cell, this.#wanted))) return this.#done();
       if (state === REFUSED) return this.#close();
       if (state === POKED) this.#watch();                  // somebody was quicker
-      this.#startWaiting();
+      this.#hold.begin();
     }
     restore();
     return PENDING;
@@ -80,20 +81,10 @@ export class Take<T> extends Operation<T> implements WaitingAtWord {
     return this.#refused();
   }
 
-  #startWaiting(): void {
-    this.#letGo ??= keepAlive();
-    if (this.#reactor !== null || context.reactor === null) return;      // the first poll of an await is for nobody
-    this.#reactor = context.reactor;
-    this.#reactor.hostPending++;
-  }
-
   #stopWaiting(): void {
-    if (this.#letGo === undefined) return;
+    if (!this.#hold.isHeld) return;
     setWaitingAtWord(this, false);
-    this.#letGo();
-    this.#letGo = undefined;
-    if (this.#reactor !== null) this.#reactor.hostPending--;
-    this.#reactor = null;
+    this.#hold.end();
   }
 
   // ---- for a thread that is parked
@@ -108,6 +99,10 @@ export class Take<T> extends Operation<T> implements WaitingAtWord {
 
   get idle(): number {
     return WAITING;
+  }
+
+  get isAnsweredElsewhere(): boolean {
+    return isKnownElsewhere(this.#permits.words);
   }
 
   look(): void {

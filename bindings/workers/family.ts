@@ -46,7 +46,20 @@ export const family = /* @__PURE__ */ shared("family", () => ({
   lifeLock: undefined as string | undefined,
   /** This thread serves jobs of a parent: plain functions in it may block. */
   inWorker: false,
+  /** blockOn() may be called inside tasks: the thread is theirs alone, or they have said that they block. */
+  mayNest: false,
 }));
+
+/** Runs `fn`, inside of which blockOn() may be called in tasks, or may not. */
+export function nesting<T>(may: boolean, fn: () => T): T {
+  const { mayNest } = family;
+  family.mayNest = may;
+  try {
+    return fn();
+  } finally {
+    family.mayNest = mayNest;
+  }
+}
 
 /** This thread has a number. */
 export function be(id: number): void {

@@ -1,6 +1,6 @@
 // What workers have to say before the end: what they have printed, and which tasks have failed unobserved.
 //
-// There the stdout of a worker is a stream whose bytes go as messages to the thread that has started it, what is written second only
+// In Node the stdout of a worker is a stream whose bytes go as messages to the thread that has started it, what is written second only
 // when the first was received, and these messages keep no process alive. So a worker says when it begins to print, before
 // it does, and its parent waits for its output where it would be lost: when its own event loop has run dry, and when it
 // ends the worker. Other hosts print from the worker itself.

@@ -20,6 +20,8 @@ export interface WaitingAtWord {
   readonly cell: number;
   /** What the word says while there is nothing to do. */
   readonly idle: number;
+  /** Another thread may change it. */
+  readonly isAnsweredElsewhere: boolean;
   /** Wakes its task if it has come, else looks whether somebody has died. */
   look(): void;
 }
@@ -49,8 +51,15 @@ export function setWaitingAtWord(wait: WaitingAtWord, isWaiting: boolean): void 
   else atWords.delete(wait);
 }
 
+/** Something of this thread waits in a shared primitive that another thread knows. */
 export function waitsAtWord(): boolean {
-  return atWords.size > 0;
+  for (const wait of atWords) if (wait.isAnsweredElsewhere) return true;
+  return false;
+}
+
+/** Wakes whose word has changed, by a task of this thread perhaps. */
+export function lookAtWords(): void {
+  for (const wait of [...atWords]) wait.look();
 }
 
 /**
@@ -78,7 +87,7 @@ function park(seen: number, ms: number): void {
 
 /** Sends and receives for every pool of this thread, without the event loop. False when nothing could come back so. */
 export function pumpPools(): boolean {
-  let canPark = atWords.size > 0;
+  let canPark = waitsAtWord();
   for (const pool of active) {
     if (!pool.canRouse) continue;
     pool.pump();
@@ -94,11 +103,12 @@ export function parkForAnswers(ms: number): void {
   const seen = Atomics.load(getParentWord(), 0);            // before the look: an answer after it changes the word
   pumpPools();
   if (received === before) {
-    const [first] = atWords;
+    const waits = [...atWords].filter((wait) => wait.isAnsweredElsewhere);
+    const [first] = waits;
     if (first === undefined) park(seen, ms);
-    else if (atWords.size === 1 && active.size === 0) Atomics.wait(first.words, first.cell, first.idle, Math.min(ms, LONG_NAP));
+    else if (waits.length === 1 && active.size === 0) Atomics.wait(first.words, first.cell, first.idle, Math.min(ms, LONG_NAP));
     else if (Atomics.load(first.words, first.cell) === first.idle) park(seen, Math.min(ms, SHORT_NAP));
   }
-  for (const wait of [...atWords]) wait.look();
+  lookAtWords();
   pumpPools();
 }

@@ -9,9 +9,10 @@ import { reportUnobserved } from "../task/failures.ts";
 import type { Task } from "../task/task.ts";
 import type { TaskFn } from "../future.ts";
 import { compile } from "./compile.ts";
+import { nesting } from "./family.ts";
 import type { Fn } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
-import { parkForAnswers, pumpPools, waitsAtWord } from "./parking.ts";
+import { lookAtWords, parkForAnswers, pumpPools, waitsAtWord } from "./parking.ts";
 import { Pool } from "./pool.ts";
 import { installThreads, type RuntimeThreads, type ThreadOptions, type ThreadsProvider, type WorkerMetrics } from "./seam.ts";
 import { bySource, isSendable, type SendableFunction, takeArgs, tellWhenOver } from "./sendable.ts";
@@ -63,6 +64,7 @@ const threads: ThreadsProvider = {
   },
   open: (scheduler, isMulti, options) => new PooledThreads(scheduler, isMulti, options),
   waitsAtWord,
+  lookAtWords,
   pump: pumpPools,
   park: parkForAnswers,
 };
@@ -97,9 +99,9 @@ class PooledThreads implements RuntimeThreads {
       keepAliveMs: Infinity,
       factory: worker,
       resourceLimits,
+      onUnobserved: this.#unobserved,
     });
     return this.#workers;
-      onUnobserved: this.#unobserved,
   }
 
   #blockingPool(): Pool {
@@ -113,13 +115,11 @@ class PooledThreads implements RuntimeThreads {
       keepAliveMs: threadKeepAlive ?? DEFAULT_KEEP_ALIVE,
       factory: worker,
       resourceLimits,
+      onUnobserved: this.#unobserved,
     });
     return this.#blocking;
-      onUnobserved: this.#unobserved,
   }
 
-  spawn(task: Task<unknown>, sendable: SendableFunction, args: unknown[]): void {
-    if (this.#isMulti) (this.#workers ?? this.#openWorkers()).submit(this.#scheduler, task, sendable, args);
   /** As a task of this runtime. */
   readonly #unobserved = (error: unknown): void => {
     const { unhandledFailure } = this.#scheduler;
@@ -127,6 +127,8 @@ class PooledThreads implements RuntimeThreads {
     else if (unhandledFailure === "report") reportUnobserved(error);
   };
 
+  spawn(task: Task<unknown>, sendable: SendableFunction, args: unknown[]): void {
+    if (this.#isMulti) (this.#workers ?? this.#openWorkers()).submit(this.#scheduler, task, sendable, args);
     else this.#spawnHere(task, sendable, args);
   }
 
@@ -147,7 +149,7 @@ class PooledThreads implements RuntimeThreads {
     if (!this.#isMulti) {
       throw new ContextError("TOKIWA_CURRENT_THREAD", "blockInPlace() needs a multi-thread runtime: on a current-thread one it would hold every other task. Use spawnBlocking().");
     }
-    return fn();
+    return nesting(true, fn);
   }
 
   metrics(): { workers: WorkerMetrics[]; blocking: WorkerMetrics[] } {

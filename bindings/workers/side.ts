@@ -20,6 +20,7 @@ import type { Scope } from "../task/scope.ts";
 import { callOf, Task, type TaskResult } from "../task/task.ts";
 import { compile, explainFreeVariable, scopeLoading } from "./compile.ts";
 import { packError, type PackedError, reasonOf } from "./errors-wire.ts";
+import { family, nesting } from "./family.ts";
 import { Incoming } from "./incoming.ts";
 import { MessageLookout } from "./lookout.ts";
 import { type Nested, Offers } from "./offers.ts";
@@ -114,7 +115,7 @@ export class WorkerSide implements RuntimeThreads {
   constructor(scheduler: CurrentThread, start: StartMessage) {
     this.#scheduler = scheduler;
     this.#port = start.port;
-    this.#isSerial = start.isSerial;
+    this.#isSerial = family.mayNest = start.isSerial;
     this.#sharesJobs = start.sharesJobs;
     this.#control = start.control;
     this.#parentWord = start.parentWord;
@@ -135,12 +136,12 @@ export class WorkerSide implements RuntimeThreads {
     this.#outbox = new Outbox((message, transfer) => this.#post(message, transfer));
     receive<ToWorker>(start.port, (message) => this.#receive(message), unreadable);
     watchOutput(() => this.#post({ k: "prints" }));
-    builtinModule<{ on(event: string, fn: () => void): void }>("node:process")?.on("exit", () => {
     divertFailures((error) => this.#post({ k: "unobserved", error: packError(error) }), () => {
       if (this.#hasFailures) return;
       this.#hasFailures = true;
       this.#post({ k: "prints" });
     });
+    builtinModule<{ on(event: string, fn: () => void): void }>("node:process")?.on("exit", () => {
       this.#flush();
       if (this.#control !== undefined) Atomics.store(this.#control, DEAD, 1);
       this.#notifyParent();
@@ -205,18 +206,18 @@ export class WorkerSide implements RuntimeThreads {
       case "results":
         this.#shared?.results(message.answers);
         break;
+      case "gone":
+        this.#shared?.gone(message.thread);
+        break;
       case "wake":
         break;
       case "flush":
+        this.#hasFailures = false;
+        reportFailures();
         void ownOutput().then(() => this.#post({ k: "flushed" }));
         break;
       case "recall":
         this.#recall(message.count);
-        this.#hasFailures = false;
-        reportFailures();
-      case "gone":
-        this.#shared?.gone(message.thread);
-        break;
         break;
       case "hungry":
         this.#offers.tellHungry(message.count);
@@ -335,9 +336,9 @@ export class WorkerSide implements RuntimeThreads {
   readonly #hasNoMail = (): boolean => Atomics.load(this.#control!, MAIL) === this.#received;
   #received = 0;
   readonly #lookout = new MessageLookout();
-  #hasWork = false;
   /** The parent knows that some tasks may have failed unobserved. */
   #hasFailures = false;
+  #hasWork = false;
   /** Since the last rest. */
   #hasStarted = false;
 
@@ -681,7 +682,7 @@ export class WorkerSide implements RuntimeThreads {
     this.#offers.offerAll();
     this.#flush();
     this.#tellStarted();
-    return fn();
+    return nesting(true, fn);
   }
 
   metrics(): ReturnType<RuntimeThreads["metrics"]> {

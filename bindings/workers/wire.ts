@@ -130,7 +130,7 @@ export type ToParent =
   | { readonly k: "results"; readonly to: number; readonly answers: unknown[] }
   /** Where a thread cannot wake another by a word: the parent does it by a message. */
   | { readonly k: "wake"; readonly thread: number }
-  /** It begins to print, see output.ts. */
+  /** It begins to print, or tasks of its own have failed and nobody has asked: to be asked before it ends, see output.ts. */
   | { readonly k: "prints" }
   /** A task of its own has failed, and nobody will ask. */
   | { readonly k: "unobserved"; readonly error: PackedError }

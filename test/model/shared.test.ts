@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { AcquireError, SendError } from "../../bindings/errors.ts";
 import { Channel, type State } from "../../bindings/threads/channel.ts";
 import { NUMBER } from "../../bindings/threads/codec.ts";
+import { passedOn } from "../../bindings/threads/hold.ts";
 import { Permits, type Kind } from "../../bindings/threads/permits.ts";
 import { Rounds } from "../../bindings/threads/rounds.ts";
 import "../../bindings/threads/shared-channel.ts"; // they register how they are rebuilt
@@ -53,7 +54,7 @@ const killed = (scene: Scene): ReplayProgram => {
 };
 
 /** Words of permits as their constructor makes them, small enough to be copied and watched. */
-const permits = (share: Share, kind: Kind): Permits => new Permits(share(Permits.make(kind)));
+const permits = (share: Share, kind: Kind): Permits => new Permits(share(passedOn(Permits.make(kind))));
 const mutex = (share: Share): Permits => permits(share, { permits: 1, overtakes: true });
 
 const takeAndRelease = (lock: Permits, count: number) => (): void => {
@@ -80,8 +81,8 @@ const crowd = (names: string, kind: Kind): Scene => (share, notes) => {
 };
 
 /** Words of a barrier; in the EXTRA ones, how many have come and which round it is. */
-const gates = (share: Share): Int32Array => share(Permits.make({ permits: 0, tracks: false }));
-const bell = (share: Share): Rounds => new Rounds(share(Permits.make({ permits: 0, tracks: false, keepsOne: true })));
+const gates = (share: Share): Int32Array => share(passedOn(Permits.make({ permits: 0, tracks: false })));
+const bell = (share: Share): Rounds => new Rounds(share(passedOn(Permits.make({ permits: 0, tracks: false, keepsOne: true }))));
 /** Waits for a notification. */
 const hearing = (notify: Rounds, notes: Int32Array) => (): void => {
   notify.takeBlocking(notify.round, "test");
@@ -106,16 +107,16 @@ const passesAlone = (words: Int32Array, n: number): string | undefined => {
 
 /** @param sender the thread that has the one sender there is */
 const channelState = (share: Share, capacity: number, sender: number): State => {
-  const senders = share(Permits.make({ permits: 0x3fffffff }));
+  const senders = share(passedOn(Permits.make({ permits: 0x3fffffff })));
   be(sender);
   new Permits(senders).request(1, false);
   return {
     id: 1,
     capacity,
-    slots: share(Permits.make({ permits: capacity })),
-    items: share(Permits.make({ permits: 0 })),
+    slots: share(passedOn(Permits.make({ permits: capacity }))),
+    items: share(passedOn(Permits.make({ permits: 0 }))),
     senders,
-    others: share(Permits.make({ permits: 0x3fffffff }, { permits: 0 })),
+    others: share(passedOn(Permits.make({ permits: 0x3fffffff }, { permits: 0 }))),
     from: sender,
     ring: share(new Int32Array(capacity * 4)),
     numbers: share(new Float64Array(capacity * 2)),
