@@ -256,6 +256,7 @@ describe("a worker that is no worker of ours", () => {
     ["answers with an unknown status", "port.postMessage([1, 77, 1, id, 1, 5])"],
     ["answers for more jobs than they have", "port.postMessage([1, 0, 1, id, 1e9, 5])"],
     ["an offer of an unknown function", 'port.postMessage({ k: "offer", definitions: undefined, jobs: [1, 99, 0] })'],
+    ["a failure without an error", 'port.postMessage({ k: "unobserved", error: null })'],
     ["jobs taken back that are no list", 'port.postMessage({ k: "recalled", ids: "all" })'],
   ])("and sends garbage (%s) is ended, and its task rejects", async (_what, post) => {
     for (const transport of transports) {

@@ -196,7 +196,7 @@ export class SharedMutex<T = undefined> {
     return this.#guard();
   }
 
-  /** Waits on this thread, which must be allowed to block. */
+  /** Waits on this thread, which must be allowed to block. @throws {DeadlockError} when it was passed to no other thread */
   blockingLock(): SharedMutexGuard<T> {
     if (this.#far !== undefined) noSharedMemory("blockingLock()");
     this.#permits.takeBlocking(1, "blockingLock()");

@@ -64,7 +64,7 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
     return value as T;
   }
 
-  /** Waits on this thread, which must be allowed to block. */
+  /** Waits on this thread, which must be allowed to block. @throws {DeadlockError} when it was passed to no other thread */
   blockingRecv(): T | undefined {
     if (this.#far !== undefined) noSharedMemory("blockingRecv()");
     checkMayBlock("blockingRecv()");

@@ -86,7 +86,7 @@ export class SharedSender<T> implements Disposable {
     if (result !== SENT) throw new TrySendError(value, "no room in the channel", "TOKIWA_FULL");
   }
 
-  /** Waits on this thread, which must be allowed to block. @throws {SendError} when closed */
+  /** Waits on this thread, which must be allowed to block. @throws {SendError} when closed @throws {DeadlockError} when it was passed to no other thread */
   blockingSend(value: T): void {
     if (this.#far !== undefined) noSharedMemory("blockingSend()");
     const { isShut, channel } = this.#handle;

@@ -121,7 +121,7 @@ export class SharedSemaphore {
     return new SharedPermit(this.#permits, count);
   }
 
-  /** Waits on this thread, which must be allowed to block. */
+  /** Waits on this thread, which must be allowed to block. @throws {DeadlockError} when it was passed to no other thread */
   blockingAcquire(count = 1): SharedPermit {
     checkInteger("count", count, 0, MAX_PERMITS);
     if (this.#far !== undefined) noSharedMemory("blockingAcquire()");
@@ -195,6 +195,7 @@ export class SharedNotify {
     return new Take(this.#rounds, this.#rounds.round, "a SharedNotify", () => undefined, closed);
   }
 
+  /** Waits on this thread, which must be allowed to block. @throws {DeadlockError} when it was passed to no other thread */
   blockingNotified(): void {
     if (this.#far !== undefined) noSharedMemory("blockingNotified()");
     this.#rounds.takeBlocking(this.#rounds.round, "blockingNotified()");
@@ -241,6 +242,7 @@ export class SharedBarrier {
     }) as Future<{ isLeader: boolean }>;
   }
 
+  /** Waits on this thread, which must be allowed to block. @throws {DeadlockError} when it was passed to no other thread */
   blockingWait(): { isLeader: boolean } {
     if (this.#far !== undefined) noSharedMemory("blockingWait()");
     const round = this.#rounds.arrive(this.#n);

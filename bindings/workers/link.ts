@@ -429,7 +429,7 @@ export class Link implements JobPlace, Printer {
         this.#isFlushed = false;
         return;
       case "unobserved":
-        if (typeof message.error !== "object") break;
+        if (typeof message.error?.isError !== "boolean") break;
         this.#unobserved(message.error);
         return;
       case "goesOn":
