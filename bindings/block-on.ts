@@ -14,21 +14,22 @@ import { family, nesting } from "./workers/family.ts";
 import { installedThreads } from "./workers/seam.ts";
 
 /** See `Runtime.blockOn()`. */
-export function blockOn<T>(engine: Engine, main: TaskFn<[], T> | Future<T>, what = "blockOn()"): T {
-  if (family.mayNest) return nesting(false, () => runHere(engine.scheduler.isDriving ? spareEngine() : engine, main));
-  if (context.unit !== null || currentScope() !== null || engine.scheduler.isDriving) throw nested(what);
-  return runHere(engine, main);
+export function blockOn<T>(engine: Engine, main: TaskFn<[], T> | Future<T>): T {
+  if (!isInside()) {
+    if (engine.scheduler.isDriving) throw nested("blockOn()");
+    return runHere(engine, main, false);
+  }
+  if (!family.mayNest) throw nested("blockOn()");
+  if (engine.scheduler.isDriving) throw nested("blockOn()", "This thread may block, but the runtime whose task does cannot go on meanwhile: make one for it, new Runtime().blockOn(main).");
+  return nesting(false, () => runHere(engine, main, true));
 }
 
-/** Of a thread that blocks inside of a job: the runtime whose drive has called the job cannot go on before that is over. */
-function spareEngine(): Engine {
-  if (spare === undefined || spare.isShuttingDown) spare = new Engine();
-  return spare;
+/** Whether a task runs on this thread, or a main. */
+function isInside(): boolean {
+  return context.unit !== null || currentScope() !== null;
 }
 
-let spare: Engine | undefined;
-
-function runHere<T>(engine: Engine, main: TaskFn<[], T> | Future<T>): T {
+function runHere<T>(engine: Engine, main: TaskFn<[], T> | Future<T>, isNested: boolean): T {
   const { scheduler } = engine;
   engine.checkOpen();
   const body = isFuture(main) ? taken(main) : new Lazy(checkFunction("main", main), [], true);
@@ -38,7 +39,7 @@ function runHere<T>(engine: Engine, main: TaskFn<[], T> | Future<T>): T {
     scheduler.drive(Infinity, Infinity, root);
     if (root.isDone || scheduler.isReady) continue;
     if (!(body instanceof Lazy && body.isAsync) && (waitForThreads(scheduler) || waitForTimer(scheduler))) continue;
-    root.fail(stuck(body, scheduler));
+    root.fail(stuck(body, scheduler, isNested));
   }
   if (!scheduler.isClosed) scheduler.drive(0, 0);        // leaves timers of what still runs armed, and no others
   if (root.isFailed) throw root.outcome;
@@ -51,7 +52,7 @@ function waitForThreads(scheduler: CurrentThread): boolean {
   if (provider === undefined || !mayBlock) return false;
   provider.lookAtWords();
   if (scheduler.isReady) return true;
-  const isWaiting = (): boolean => scheduler.busyElsewhere > 0 || provider.waitsAtWord();
+  const isWaiting = (): boolean => scheduler.busyElsewhere > 0 || provider.awaitsAnswer();
   if (!isWaiting() || !provider.pump()) return false;
   if (scheduler.isReady || !isWaiting()) return true;      // it has come meanwhile
   provider.park(scheduler.clock.isPaused ? Infinity : Math.max(0, scheduler.nextTick - scheduler.clock.now()));
@@ -69,7 +70,7 @@ function waitForTimer(scheduler: CurrentThread): boolean {
   return true;
 }
 
-function stuck(main: Future<unknown>, scheduler: CurrentThread): Error {
+function stuck(main: Future<unknown>, scheduler: CurrentThread, isNested: boolean): Error {
   const isWaitingForHost = scheduler.hostPending > 0 || scheduler.busyElsewhere > 0;
   if (isWaitingForHost) {
     return new WouldBlockError(
@@ -80,6 +81,10 @@ function stuck(main: Future<unknown>, scheduler: CurrentThread): Error {
     return new WouldBlockError(
       "blockOn() cannot wait here: a timer is pending and this thread may not block (a page, or a service worker). Use run() and await it, call runtime.drive() from your own loop, or use JSPI in a Wasm guest.",
     );
+  }
+  if (isNested) {
+    const { message } = deadlock("blockOn()", main, scheduler);
+    return new WouldBlockError(`${message}\nOr what could do that belongs to another runtime of this thread: one that waits for the job in which blockOn() was called.`);
   }
   return deadlock("blockOn()", main, scheduler);
 }
@@ -93,12 +98,15 @@ let parker: Parker | undefined;
  * @throws {ContextError} `TOKIWA_NESTED_RUNTIME` inside a task
  */
 export function blockFor<T>(what: string, future: Future<T>): T {
-  return blockOn(currentEngine(), future, what);
+  if (!isInside()) return runHere(currentEngine(), future, false);
+  if (!family.mayNest) throw nested(what);
+  spare ??= new Engine();
+  return nesting(false, () => runHere(spare as Engine, future, true));
 }
 
-function nested(what: string): ContextError {
-  return new ContextError(
-    "TOKIWA_NESTED_RUNTIME",
-    `cannot start a runtime from within a runtime: ${what} was called inside a task, and would hold the thread that drives it. Await the future, or use spawnBlocking().`,
-  );
+/** What drives a blocking call inside of a job: futures of this package alone, which spawn nothing. */
+let spare: Engine | undefined;
+
+function nested(what: string, advice = "Await the future, or use spawnBlocking()."): ContextError {
+  return new ContextError("TOKIWA_NESTED_RUNTIME", `cannot start a runtime from within a runtime: ${what} was called inside a task, and would hold the thread that drives it. ${advice}`);
 }

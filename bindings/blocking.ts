@@ -12,7 +12,7 @@ import type { Sendable } from "./workers/sendable.ts";
  * A plain function is sent by source text: it captures nothing, gets copies of its arguments, and finds this package as
  * `tokiwa`. Threads are started on demand, at most `maxBlockingThreads`, and go after `threadKeepAlive` ms without work.
  * A function that has started cannot be interrupted: `abort()` cancels `currentTask().signal` in there.
- * It may call `blockOn()`.
+ * It may call `blockOn()` of a runtime of its own.
  *
  * @throws {OptionError} for a native or bound function
  * @throws {ContextError} `TOKIWA_NO_RUNTIME` when there is no runtime and the default one is turned off
@@ -24,7 +24,7 @@ export function spawnBlocking<A extends unknown[], T>(fn: TaskFn<A, T> | Sendabl
 }
 
 /**
- * Runs a function that blocks on this thread, after giving work that waits here to other workers. It may call `blockOn()`.
+ * Runs a function that blocks on this thread, after giving work that waits here to other workers. It may call `blockOn()` of a runtime of its own.
  *
  * @throws {ContextError} `TOKIWA_CURRENT_THREAD` on a current-thread runtime
  */

@@ -111,7 +111,7 @@ export class Runtime implements Disposable, AsyncDisposable {
    *
    * @throws {WouldBlockError} `TOKIWA_WOULD_BLOCK` when only the host's own event loop could bring `main` on
    * @throws {DeadlockError} `TOKIWA_DEADLOCK` when nothing could
-   * @throws {ContextError} `TOKIWA_NESTED_RUNTIME` inside a task; not in one of `spawnBlocking()`, nor inside `blockInPlace()`
+   * @throws {ContextError} `TOKIWA_NESTED_RUNTIME` inside a task. A job of `spawnBlocking()`, and what `blockInPlace()` runs, may call it of a runtime of its own
    */
   blockOn<T>(main: TaskFn<[], T> | Future<T>): T {
     return blockOn(this.engine, main);

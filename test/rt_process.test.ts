@@ -228,10 +228,11 @@ describe.each(nodes)("%s", (_, node) => {
         for (let i = 0; i < 20; i++) tokiwa.spawn(tokiwa.send((i) => { const end = Date.now() + 5; while (Date.now() < end); console.log("busy " + i); }), i);
         tokiwa.spawn(function* () { yield* tokiwa.sleep(50); console.log("closure"); });
         tokiwa.spawn(async () => { await new Promise(() => {}); });
+        tokiwa.spawn(function* () { yield* tokiwa.spawnBlocking(() => { const end = Date.now() + 150; while (Date.now() < end); }); console.log("blocked"); });
       }));
       await new Thread({ transport: "${transport}" }).exec(() => { tokiwa.spawn(async () => { await tokiwa.sleep(40); console.log("thread"); }); });`);
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    expect(out.trim().split("\n").sort()).toEqual([...Array.from({ length: 20 }, (_, i) => `busy ${i}`), "closure", "slept", "thread"].sort());
+    expect(out.trim().split("\n").sort()).toEqual([...Array.from({ length: 20 }, (_, i) => `busy ${i}`), "blocked", "closure", "slept", "thread"].sort());
   }, 60_000);
 
   test("a wait at a shared primitive that no other thread knows is a DeadlockError of run(), and a chain of such waits runs to its end", async () => {
@@ -277,7 +278,7 @@ describe.each(nodes)("%s", (_, node) => {
       .toEqual({ code: 0, out: "RangeError: detached, RangeError: detached closure\nRangeError: detached, RangeError: detached closure, RangeError: left, RangeError: left closure\n", err: "", ms: expect.any(Number) });
     expect(await program(node, `${before}
       const strict = multi({ unhandledFailure: "shutdown" });
-      await strict.run(async () => { await strict.spawn(fail, "dispose", "fatal"); await sleep(10_000); }).catch((error) => console.log(error.message));`)).toMatchObject({ code: 0, out: "fatal\n", err: "" });
+      await strict.run(async () => { await strict.spawn(fail, "leave", "fatal"); await sleep(10_000); }).catch((error) => console.log(error.message));`)).toMatchObject({ code: 0, out: "fatal\n", err: "" });
   }, 60_000);
 
   test("a worker that prints and then never rests again does not keep the process alive", async () => {

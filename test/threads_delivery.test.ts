@@ -197,6 +197,15 @@ async function until(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await sleep(1);
 }
 
+test.each(transports)("a job whose message takes long to be read is left where it is (%s)", async (transport) => {
+  const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 2, transport });
+  open.push(runtime);
+  await Promise.all([1, 2, 3, 4].map(() => runtime.spawn(send(() => { const end = Date.now() + 30; while (Date.now() < end); }))));
+  for (const value of [Array.from({ length: 60_000 }, (_, i) => ({ i })), "x".repeat(2e7), Array.from({ length: 500_000 }, Math.random)]) {
+    for (let i = 0; i < 3; i++) expect(await runtime.spawn(send((v: unknown[] | string) => v.length), value)).toBe(value.length);
+  }
+}, 60_000);
+
 describe("an abort", () => {
   const inFlight = (runtime: Runtime): number[] => runtime.metrics().workers.map(({ jobsInFlight }) => jobsInFlight);
   /** Holds its worker until `words[at]` is set, and ends it then if it is 2. */

@@ -11,7 +11,7 @@ import { bySource } from "../bindings/workers/sendable.ts";
 import { newShare } from "../bindings/workers/share.ts";
 import { SharedJobs } from "../bindings/workers/shared-jobs.ts";
 import { SharedWork } from "../bindings/workers/shared-work.ts";
-import { FULFILLED } from "../bindings/workers/wire.ts";
+import { firstDefinitionOf, FULFILLED } from "../bindings/workers/wire.ts";
 import "./support/sent.ts";
 
 const open: Runtime[] = [];
@@ -76,7 +76,7 @@ describe("a record", () => {
     const begun: number[] = [];
     const nothing = (): void => {};
     for (const thread of [1, 2]) {
-      const work = new SharedWork(state, thread, thread << 14, scheduler, {
+      const work = new SharedWork(state, thread, scheduler, {
         post: nothing,
         crowded: nothing,
         begin: (record) => begun.push(record) > 0,
@@ -104,7 +104,10 @@ describe("a record", () => {
     expect(job).toBe(true);
     while (begun.length === 0) victim.start(null as never);
     victim.end(begun[0]!, FULFILLED, 42, undefined);
+    const [lives, dead] = [1, 2].map((thread) => ({ id: firstDefinitionOf(thread) + 5, kind: "exposed", name: "f" }) as const);
+    owner.define([lives!, dead!]);
     owner.bury(2, new JoinError("TOKIWA_WORKER_DIED", "for a test"));
+    expect(owner.defined.map(({ id }) => id)).toEqual([sendable.definition.id, lives!.id]);
     const settled = [lost.isFinished, other.isFinished];
     expect(settled.sort()).toEqual([false, true]);
     expect(await (lost.isFinished ? lost : other)).toBe(42);

@@ -620,7 +620,7 @@ describe("spawnBlocking", () => {
     expect(() => new Runtime().blockInPlace(() => 1)).toThrow("multi-thread");
   });
 
-  test.each(transports)("blockOn() works in a job that may block: of spawnBlocking(), and in blockInPlace() (%s)", async (transport) => {
+  test.each(transports)("a job that may block, of spawnBlocking() or in blockInPlace(), may call blockOn() of a runtime of its own (%s)", async (transport) => {
     const runtime = multi({ workerThreads: 1, transport });
     const nap = function* (): Generator<Suspend, string> {
       const { Runtime, sleep, spawn } = tokiwa;
@@ -639,27 +639,49 @@ describe("spawnBlocking", () => {
     const code = "TOKIWA_NESTED_RUNTIME";
     const block = async (source: string): Promise<unknown[]> => {
       const nap = new Function("tokiwa", `return ${source}`)(tokiwa) as () => Generator<Suspend, string>;
-      const before = [tokiwa.Runtime.current.blockOn(nap), new tokiwa.Runtime().blockOn(nap)];
+      const before = new tokiwa.Runtime().blockOn(nap);
       await tokiwa.sleep(1);
       const cell = new tokiwa.Mutex(5);
       const guard = cell.blockingLock();
       const { value } = guard;
       guard.unlock();
-      return [...before, tokiwa.Runtime.current.blockOn(nap), value, tokiwa.currentTask().id > 0];
+      guard.unlock();
+      const held = await cell.lock();
+      const codes = [() => tokiwa.Runtime.current.blockOn(nap), () => cell.blockingLock()].map((call) => {
+        try {
+          return call();
+        } catch (error) {
+          return (error as TokiwaError).code;
+        }
+      });
+      held.unlock();
+      return [before, new tokiwa.Runtime().blockOn(nap), value, tokiwa.currentTask().id > 0, ...codes];
     };
-    expect(await runtime.spawnBlocking(block, source)).toEqual([code, code, code, 5, true]);
+    expect(await runtime.spawnBlocking(block, source)).toEqual([code, code, 5, true, code, "TOKIWA_WOULD_BLOCK"]);
     const inPlace = send((source: string): unknown[] => {
       const nap = new Function("tokiwa", `return ${source}`)(tokiwa) as () => Generator<Suspend, string>;
-      const inside = tokiwa.blockInPlace(() => tokiwa.Runtime.current.blockOn(nap));
+      const inside = tokiwa.blockInPlace(() => new tokiwa.Runtime().blockOn(nap));
       try {
-        tokiwa.Runtime.current.blockOn(nap);
+        new tokiwa.Runtime().blockOn(nap);
       } catch (error) {
         return [inside, (error as TokiwaError).code];
       }
       return [inside];
     });
     expect(await runtime.spawn(inPlace, source)).toEqual([code, code]);
-    expect(await runtime.spawn(() => runtime.blockInPlace(() => runtime.blockOn(function* () { yield* sleep(2); return 7; })))).toBe(7);
+    const own = new Runtime();
+    const here = runtime.spawn(() => runtime.blockInPlace(() => own.blockOn(runtime.spawn(send(() => 7)))));
+    if (transport === "shared") expect(await here).toBe(7);
+    else expect(await here.result()).toMatchObject({ reason: { code: "TOKIWA_WOULD_BLOCK" } });       // a message does not wake who is parked
+    expect(await runtime.spawn(() => runtime.blockInPlace(() => runtime.blockOn(function* () { yield* sleep(2); }))).result()).toMatchObject({ reason: { code } });
+  });
+
+  test.each(transports)("a sendable may be an argument (%s)", async (transport) => {
+    const runtime = multi({ workerThreads: 2, transport });
+    const apply = send(async (fn: Sendable<[number], number>, n: number) => (await tokiwa.spawn(fn, n)) + (await tokiwa.spawnBlocking(fn, n)));
+    expect(await runtime.spawn(apply, send((n: number) => n * 7), 3)).toBe(42);
+    expect(await runtime.spawn(apply, send((n: number) => n + 1), 3)).toBe(8);
+    await expect(runtime.spawn(send((o: object) => o), { fn: send(() => 1) })).rejects.toMatchObject({ code: "TOKIWA_NOT_CLONEABLE" });
   });
 
   test("workers that never start reject what is queued", async () => {

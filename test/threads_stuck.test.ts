@@ -1,8 +1,8 @@
 // Waits at shared primitives that nobody can end: they are named, as far as that can be known, and do not hold the process for ever.
 import { type DeadlockError, type Future, Runtime, sleep, spawn, spawnBlocking } from "tokiwa";
-import { SharedBarrier, SharedMutex, SharedNotify, SharedSemaphore, sharedChannel } from "tokiwa/threads";
+import { send, SharedBarrier, SharedMutex, SharedNotify, SharedSemaphore, type SharedSender, sharedChannel } from "tokiwa/threads";
 import { afterEach, describe, expect, test } from "vitest";
-import "./support/sent.ts";
+import { transports } from "./support/sent.ts";
 
 let runtime = new Runtime();
 afterEach(async () => {
@@ -99,6 +99,41 @@ describe("a primitive that was passed to nobody", () => {
     expect(thrown(() => sender.blockingSend(2))).toMatchObject({ code: "TOKIWA_DEADLOCK" });
     expect([receiver.blockingRecv(), sender.trySend(3), receiver.blockingRecv()]).toEqual([1, undefined, 3]);
   });
+});
+
+describe("a primitive that was passed to a job of this thread", () => {
+  test("is answered by nobody while the thread blocks", () => {
+    const [tx, rx] = sharedChannel<number>(1);
+    const main = function* () {
+      spawn(send(async (tx: SharedSender<number>) => { await new Promise((resolve) => setTimeout(resolve, 1)); tx.trySend(1); }), tx);
+      yield* sleep(1);
+      return yield* rx.recv();
+    };
+    expect(thrown(() => runtime.blockOn(main))).toMatchObject({ code: "TOKIWA_WOULD_BLOCK" });
+    expect(thrown(() => rx.blockingRecv())).toMatchObject({ code: "TOKIWA_DEADLOCK" });
+  });
+
+  test.each(transports)("of a pool is waited for, also while that starts its workers (%s)", (transport) => {
+    const pool = new Runtime({ flavor: "multi-thread", workerThreads: 1, transport });
+    const [tx, rx] = sharedChannel<number>(1);
+    expect(pool.blockOn(function* () {
+      spawn(send(async (tx: SharedSender<number>) => { await tokiwa.sleep(1); tx.trySend(1); }), tx);
+      return yield* rx.recv();
+    })).toBe(1);
+    return pool.shutdown();
+  });
+});
+
+test("more waiters than have a place in the queue are no deadlock", async () => {
+  const gate = new SharedSemaphore(0);
+  const main = function* () {
+    const waiters = Array.from({ length: 1100 }, () => spawn(function* () { (yield* gate.acquire()).release(); }));
+    yield* sleep(1);
+    gate.addPermits(1);
+    for (const waiter of waiters) yield* waiter;
+  };
+  expect(thrown(() => runtime.blockOn(main))).toMatchObject({ code: "TOKIWA_WOULD_BLOCK" });
+  await runtime.run(main);
 });
 
 describe("a primitive that is passed on while somebody waits", () => {

@@ -4,6 +4,7 @@ import { ContextError, DeadlockError } from "../errors.ts";
 import { context } from "../future.ts";
 import { mayBlock } from "../host.ts";
 import { family } from "../workers/family.ts";
+import { isAnybodyThere } from "../workers/parking.ts";
 import { isKnownElsewhere } from "./hold.ts";
 
 let sleepWord: Int32Array | undefined;
@@ -22,7 +23,7 @@ export function checkMayBlock(what: string): void {
 
 /** Of a primitive that no other thread knows: nobody could end this wait while this thread blocks. @param giveUp called first then */
 export function refuseStuck(words: Int32Array, what: string, giveUp: () => void): void {
-  if (isKnownElsewhere(words)) return;
+  if (isKnownElsewhere(words) && isAnybodyThere()) return;
   giveUp();
   throw new DeadlockError(`${what} can never finish: it was passed to no other thread, and this one would wait. Pass it as an argument of what you send or spawn first, or await the other variant.`, [what]);
 }

@@ -43,11 +43,15 @@ export class Hold {
     return this.#isHeld;
   }
 
-  /** Again: for the runtime that polls now, if none did before. The first poll of an await is for nobody. */
-  begin(): void {
+  /**
+   * Again: for the runtime that polls now, if none did before. The first poll of an await is for nobody.
+   *
+   * @param needsHost a timer of the host's is part of the wait
+   */
+  begin(needsHost = false): void {
     this.#isHeld = true;
     this.#reactor ??= context.reactor;
-    if (isKnownElsewhere(this.#words)) this.#take();
+    if (needsHost || isKnownElsewhere(this.#words)) this.#take();
     else {
       waiting.add(this);
       if (nodeMajor === 0) this.#letGo ??= keepAlive();

@@ -48,7 +48,7 @@ export class Take<T> extends Operation<T> implements WaitingAtWord {
       const cell = this.#permits.request(this.#wanted, true);
       if (cell === NOW) return this.#done();
       if (cell === REFUSE) return this.#close();
-      this.#hold.begin();
+      this.#hold.begin(cell === FULL);
       if (cell === FULL) {
         startTimer(() => this.#waker?.wake(), 1);
         restore();

@@ -153,6 +153,17 @@ export function isDead(id: number): boolean {
   return has(id) && Atomics.load(family.table!, placeOf(id)) === DEAD;
 }
 
+/** Whether another thread lives. Where none can be noticed: perhaps. */
+export function othersLive(): boolean {
+  const { table } = family;
+  if (family.inWorker) return true;
+  if (table === undefined) return false;
+  const last = Atomics.load(table, 0);
+  if (last >= CAPACITY) return true;
+  for (let id = last; id > 0; id--) if (id !== family.own && Atomics.load(table, placeOf(id)) === ALIVE) return true;
+  return false;
+}
+
 // ---- locks
 
 /** Before this thread looks at a lock. */

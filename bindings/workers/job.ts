@@ -94,6 +94,8 @@ export class Job extends PlacedJob {
   readonly originId: number;
   /** Why it was aborted: its worker was told, and may not have heard it before the job is taken back, or before it dies. */
   reason: PackedError | undefined;
+  /** How often it was taken back. */
+  moves = 0;
 
   constructor(pool: JobOwner, sendable: SendableFunction, args: unknown[], arity: number, transfer: Transferable[] | undefined, task: Task<unknown> | undefined, origin: JobPlace | undefined, originId: number) {
     super(pool, task);

@@ -24,6 +24,10 @@ import { ANSWER_HEADER, ANSWERS_START, CLAIM, CONTROL_WORDS, DEAD, type Definiti
 
 /** A worker that has not said that it is ready after so long, in ms, will not. */
 const START_TIMEOUT = 15_000;
+/** A worker that has been given jobs starts them within so many ms, unless something holds it... */
+const SETTLE_TIME = 1;
+/** ...or their message takes long: at most so many times as long as it took to write it. */
+const READ_FACTOR = 4;
 
 /** What a link is told by its pool about its worker, and tells its pool. */
 export interface LinkOwner {
@@ -52,14 +56,13 @@ export interface LinkOptions extends StartOptions {
   readonly isSerial: boolean;
   readonly sharesJobs: boolean;
   readonly module?: ArrayBuffer | undefined;
-  /** A task in a worker has failed, and nobody will ask. Default: as if it were one of this thread. */
+  /** What a worker does with tasks of its own that fail and that nobody asks about; default: tells of them when it is clear that nobody will. */
+  readonly unhandledFailure?: "report" | "ignore" | "shutdown";
+  /** It has told of one. Default: as if it were one of this thread. */
   readonly onUnobserved?: (error: unknown) => void;
 }
 
 let lastWorker = 0;
-/** Numbers of functions: below for those of this thread, above a range for each worker that was ever started. */
-const DEFINITIONS_EACH = 1 << 14;
-let nextDefinitions = 1 << 30;
 
 export class Link implements JobPlace, Printer {
   readonly name: string;
@@ -76,6 +79,8 @@ export class Link implements JobPlace, Printer {
   isLate = false;
   done = 0;
   deliveredAt = 0;
+  /** Until then it is no wonder that it has not started what it was given last. */
+  settlesAt = 0;
   readonly #pool: LinkOwner;
   readonly #thread: WorkerThread;
   readonly #origin: WorkerOrigin;
@@ -137,8 +142,8 @@ export class Link implements JobPlace, Printer {
         share: pool.shared?.state,
         thread,
         definitions: pool.shared?.defined,
-        firstDefinition: (nextDefinitions += DEFINITIONS_EACH),
         module: options.module,
+        unhandledFailure: options.unhandledFailure ?? "report",
       },
       options,
       pool.origin,
@@ -243,6 +248,7 @@ export class Link implements JobPlace, Printer {
       this.#outCount = 0;
       this.#run = -1;
       this.#outTransfer = this.#outDefinitions = undefined;
+      const delivered = this.unstarted.slice(-count);
       this.deliveredAt = monotonicNow();
       this.#stopIdleTimer();
       if (this.control !== undefined) this.#moveTail(this.#delivered);
@@ -252,11 +258,20 @@ export class Link implements JobPlace, Printer {
       try {
         this.post(jobs, transfer);
       } catch {
-        this.#flushOneByOne(this.unstarted.slice(-count), definitions);
+        this.#flushOneByOne(delivered, definitions);
       }
+      this.#settle(delivered);
       if (this.#pool.outstanding <= this.#pool.options.size) this.#pool.lookout.begin();
     }
     if (!this.#outAnswers.isEmpty) this.#outAnswers.flush(0);
+  }
+
+  /** To read a message takes as long as to write it, or a few times that, and until it was read no job in it has started. One that was taken back stays twice as long with the next. */
+  #settle(jobs: Job[]): void {
+    const now = monotonicNow();
+    let moves = 0;
+    for (const job of jobs) if (job.moves > moves) moves = job.moves;
+    this.settlesAt = Math.max(this.settlesAt, now + Math.max(SETTLE_TIME, (now - this.deliveredAt) * READ_FACTOR) * 2 ** moves);
   }
 
   /** One of the jobs cannot be sent, for a port in it was closed since it was taken: it fails its own task only. */
@@ -338,7 +353,10 @@ export class Link implements JobPlace, Printer {
       this.post({ k: "recall", count: taken });
     }
     const jobs = this.unstarted.splice(this.unstarted.length - taken, taken);
-    for (const job of jobs) this.#returned(job);
+    for (const job of jobs) {
+      job.moves++;
+      this.#returned(job);
+    }
     return jobs;
   }
 
@@ -375,16 +393,22 @@ export class Link implements JobPlace, Printer {
   /** What is no message of ours ends the worker: nothing else that it says could be believed. */
   receive(message: ToParent | null | undefined): void {
     if (!Array.isArray(message) && message?.k === "flushed") this.#onFlushed?.();        // dead or not
-    if (this.isDead) {
-      if (!Array.isArray(message) && message?.k === "unobserved") this.#unobserved(message.error);       // the last it has to say
+    if (!Array.isArray(message) && message?.k === "unobserved" && typeof message.error?.isError === "boolean") {       // dead or not, too
+      (this.#pool.options.onUnobserved ?? reportUnobserved)(unpackError(message.error));
       return;
     }
+    if (this.isDead) return;
     this.#pool.lookout.found();
-    if (!Array.isArray(message) && message?.k === "crowded") {                        // not counted: nobody waits for it
-      if (this.control === undefined) this.#isCrowded = message.isCrowded;
-      this.#pool.crowded();
-      this.#pool.scheduleDispatch();
-      return;
+    switch (Array.isArray(message) ? undefined : message?.k) {                        // these are not counted: nobody waits for them
+      case "crowded":
+        if (this.control === undefined) this.#isCrowded = (message as { isCrowded: boolean }).isCrowded;
+        this.#pool.crowded();
+        this.#pool.scheduleDispatch();
+        return;
+      case "prints":
+        this.#prints = true;
+        this.#isFlushed = false;
+        return;
     }
     noteReceived();
     this.#received++;
@@ -424,14 +448,6 @@ export class Link implements JobPlace, Printer {
         if (message.thread === 0) shared?.look();
         else this.#pool.tell(message.thread, { k: "wake" });
         return;
-      case "prints":
-        this.#prints = true;
-        this.#isFlushed = false;
-        return;
-      case "unobserved":
-        if (typeof message.error?.isError !== "boolean") break;
-        this.#unobserved(message.error);
-        return;
       case "goesOn":
         this.#goesOn = message.goesOn;
         this.setRef(this.#isWanted);
@@ -441,10 +457,6 @@ export class Link implements JobPlace, Printer {
         return;
     }
     this.#garbage();
-  }
-
-  #unobserved(error: PackedError): void {
-    (this.#pool.options.onUnobserved ?? reportUnobserved)(unpackError(error));
   }
 
   #garbage(): void {
@@ -497,6 +509,7 @@ export class Link implements JobPlace, Printer {
       if (at >= 0) this.unstarted.splice(at, 1);
       this.#delivered--;
       this.#returned(job);
+      job.moves++;
       jobs.push(job);
     }
     this.#pool.requeue(jobs);

@@ -70,7 +70,7 @@ async function serve(start: StartMessage): Promise<void> {
   if (builtinModule("node:worker_threads") === undefined) await scopeLoading();
   const lock = start.lock !== undefined && (await holdLock(start.lock)) ? start.lock : undefined;
   joinFamily(start.family, start.member, lock);
-  const runtime = new Runtime();
+  const runtime = new Runtime({ unhandledFailure: start.unhandledFailure });
   runtime.engine.shutdown = () => Promise.reject(staysOpen());
   runtime.engine.closeNow = () => {
     throw staysOpen();

@@ -5,6 +5,7 @@
 // everything comes back through shared memory, and as soon as a worker has sent a message it stops, for nobody would read it.
 
 import { receiveNow } from "../host.ts";
+import { othersLive } from "./family.ts";
 
 /** A pool that has jobs out. */
 export interface Pumped {
@@ -51,9 +52,18 @@ export function setWaitingAtWord(wait: WaitingAtWord, isWaiting: boolean): void 
   else atWords.delete(wait);
 }
 
-/** Something of this thread waits in a shared primitive that another thread knows. */
-export function waitsAtWord(): boolean {
-  for (const wait of atWords) if (wait.isAnsweredElsewhere) return true;
+/** Another thread may have an answer for this one: a pool of whichever runtime has jobs out, or something waits in a shared primitive that is known elsewhere. */
+export function awaitsAnswer(): boolean {
+  return active.size > 0 || waitsAtWord();
+}
+
+/** There is another thread, or soon will be: what was sent may be run on this one. */
+export function isAnybodyThere(): boolean {
+  return active.size > 0 || othersLive();
+}
+
+function waitsAtWord(): boolean {
+  if (isAnybodyThere()) for (const wait of atWords) if (wait.isAnsweredElsewhere) return true;
   return false;
 }
 
@@ -89,8 +99,8 @@ function park(seen: number, ms: number): void {
 export function pumpPools(): boolean {
   let canPark = waitsAtWord();
   for (const pool of active) {
-    if (!pool.canRouse) continue;
     pool.pump();
+    if (!pool.canRouse) continue;
     if (receiveNow !== undefined || pool.needsNoMessages) canPark = true;
     else return false;                                     // what else comes may depend on what this one has to say
   }

@@ -30,8 +30,6 @@ import { CANCELLED, MAX_WINDOW, REJECTED, type ToWorker, type WorkerOrigin } fro
 
 /** Work that is delivered ahead, in microseconds of the worker's time. */
 const AHEAD_MICROS = 1000;
-/** What was delivered so lately, in ms, is left where it is: its worker is about to start it. */
-const SETTLE_TIME = 1;
 /** A worker may take so long, in ms, to start its first job. */
 const WELCOME_TIME = 100;
 /** A job is left for a starting worker so long, in ms. */
@@ -393,7 +391,7 @@ export class Pool implements JobOwner, LinkOwner, Pumped, SharedJobsOwner {
       link.refreshStarted();
       const waiting = link.unstarted.length;
       if (waiting > 0 && link.done === 0 && now - link.deliveredAt < WELCOME_TIME) this.lookAgain(WELCOME_TIME);
-      else if (waiting > 0 && now - link.deliveredAt < SETTLE_TIME) this.lookAgain(SETTLE_TIME * 2);
+      else if (waiting > 0 && now < link.settlesAt) this.lookAgain(link.settlesAt - now + 1);
       else if (waiting > count && link.occupancy > (this.options.isSerial ? 1 : 0)) {
         count = waiting;
         most = link;

@@ -12,7 +12,7 @@ import { compile } from "./compile.ts";
 import { nesting } from "./family.ts";
 import type { Fn } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
-import { lookAtWords, parkForAnswers, pumpPools, waitsAtWord } from "./parking.ts";
+import { awaitsAnswer, lookAtWords, parkForAnswers, pumpPools } from "./parking.ts";
 import { Pool } from "./pool.ts";
 import { installThreads, type RuntimeThreads, type ThreadOptions, type ThreadsProvider, type WorkerMetrics } from "./seam.ts";
 import { bySource, isSendable, type SendableFunction, takeArgs, tellWhenOver } from "./sendable.ts";
@@ -63,7 +63,7 @@ const threads: ThreadsProvider = {
     checkTransport(transport);
   },
   open: (scheduler, isMulti, options) => new PooledThreads(scheduler, isMulti, options),
-  waitsAtWord,
+  awaitsAnswer,
   lookAtWords,
   pump: pumpPools,
   park: parkForAnswers,
@@ -99,6 +99,7 @@ class PooledThreads implements RuntimeThreads {
       keepAliveMs: Infinity,
       factory: worker,
       resourceLimits,
+      unhandledFailure: this.#scheduler.unhandledFailure,
       onUnobserved: this.#unobserved,
     });
     return this.#workers;
@@ -115,6 +116,7 @@ class PooledThreads implements RuntimeThreads {
       keepAliveMs: threadKeepAlive ?? DEFAULT_KEEP_ALIVE,
       factory: worker,
       resourceLimits,
+      unhandledFailure: this.#scheduler.unhandledFailure,
       onUnobserved: this.#unobserved,
     });
     return this.#blocking;
@@ -122,9 +124,8 @@ class PooledThreads implements RuntimeThreads {
 
   /** As a task of this runtime. */
   readonly #unobserved = (error: unknown): void => {
-    const { unhandledFailure } = this.#scheduler;
-    if (unhandledFailure === "shutdown") this.#scheduler.failed(error);
-    else if (unhandledFailure === "report") reportUnobserved(error);
+    if (this.#scheduler.unhandledFailure === "shutdown") this.#scheduler.failed(error);
+    else reportUnobserved(error);
   };
 
   spawn(task: Task<unknown>, sendable: SendableFunction, args: unknown[]): void {

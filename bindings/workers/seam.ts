@@ -57,8 +57,8 @@ export interface ThreadsProvider {
   open(scheduler: CurrentThread, isMulti: boolean, options: ThreadOptions): RuntimeThreads;
   /** Sends what is queued and takes what has come, without the host's event loop. False when nothing could come so. */
   pump(): boolean;
-  /** Something of this thread waits in a shared primitive that another one knows. */
-  waitsAtWord(): boolean;
+  /** Whether another thread may have an answer for this one. */
+  awaitsAnswer(): boolean;
   /** Wakes what has waited in a shared primitive and has been answered, on this thread perhaps. */
   lookAtWords(): void;
   /** Blocks until a worker has answered, or a shared primitive has, at most `ms`. */

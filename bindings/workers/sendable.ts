@@ -264,6 +264,9 @@ export function packShared(value: unknown, transfer: Transferable[]): unknown {
   return packables.exist ? pack(value, transfer, 0) : value;
 }
 
+const SENDABLE = "sendable";
+registerPackable(SENDABLE, byDefinition);
+
 export function unpackShared(value: unknown, depth = 0): unknown {
   if (typeof value !== "object" || value === null || depth > 6) return value;
   if (Array.isArray(value)) {
@@ -324,12 +327,13 @@ export function takeArgs(args: unknown[]): TakenArgs {
   }
   if (isSimple) return { args, transfer: undefined, hasShared: false };
   const moved: Transferable[] = [];
-  let hasShared = false;
+  let hasShared = args.some(isSendable);
   overs = undefined;
   let copy: unknown[];
   let again: Set<Transferable>;
   try {
     const packed = args.map((arg) => {
+      if (isSendable(arg)) return { [TAG]: SENDABLE, state: arg.definition };
       const own = takeMoves(arg);
       if (own !== undefined) moved.push(...own);
       const result = packShared(arg, moved);
@@ -351,5 +355,5 @@ export function takeArgs(args: unknown[]): TakenArgs {
 }
 
 export function notCloneable(what: string, cause?: unknown): TokiwaError {
-  return new TokiwaError("TOKIWA_NOT_CLONEABLE", `${what} cannot be sent to another thread${cause instanceof Error ? `: ${cause.message.replace(/\.+$/, "")}` : ""}. Send plain data, and functions with send().`, { cause });
+  return new TokiwaError("TOKIWA_NOT_CLONEABLE", `${what} cannot be sent to another thread${cause instanceof Error ? `: ${cause.message.replace(/\.+$/, "")}` : ""}. Send plain data; what send() makes is a function that may be an argument by itself, not inside of another one.`, { cause });
 }

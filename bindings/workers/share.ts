@@ -136,10 +136,11 @@ export class Share implements Cells {
     return (((this.i32[this.#word(record, RECORD_STATE)] as number) >>> STATE_SHIFT) & STATUS_MASK) as Status;
   }
 
-  /** The thread that has started it; -1 when it is queued, again perhaps. */
+  /** The thread that has started it; 0 when it is over, and -1 when it is queued, again perhaps. */
   runnerOf(record: number): number {
     const word = this.i32[this.#word(record, RECORD_STATE)] as number;
-    return (word & STATE_MASK) === QUEUED ? -1 : word >>> STATE_SHIFT;
+    const state = word & STATE_MASK;
+    return state === QUEUED ? -1 : state === STARTED ? word >>> STATE_SHIFT : 0;
   }
 
   isStartedBy(record: number, thread: number): boolean {
@@ -160,6 +161,11 @@ export class Share implements Cells {
   }
 
   // ---- own records
+
+  *ownRecords(): Generator<number> {
+    const first = this.thread << this.slotBits;
+    for (let record = first; record < first + this.#slots.length; record++) yield record;
+  }
 
   /** Whether one is free, as far as is known: fill() finds out. */
   get hasFree(): boolean {

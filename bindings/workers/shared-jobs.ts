@@ -16,7 +16,7 @@ import { Lookout } from "./lookout.ts";
 import { noteReceived } from "./parking.ts";
 import type { SendableFunction } from "./sendable.ts";
 import { Doze, Share, type ShareState } from "./share.ts";
-import { ANSWER_HEADER, type Definition, REJECTED, type Status, type ToWorker } from "./wire.ts";
+import { ANSWER_HEADER, type Definition, isDefinedBy, REJECTED, type Status, type ToWorker } from "./wire.ts";
 
 /** The pool, as seen from here. */
 export interface SharedJobsOwner {
@@ -45,7 +45,7 @@ export class SharedJobs implements JobPlace {
   readonly #jobs: (PlacedJob | undefined)[] = [];
   #numbers: number[] = [];
   /** Functions that workers know, for those that start later. */
-  readonly #defined: Definition[] = [];
+  #defined: Definition[] = [];
   readonly #isDefined = new Set<number>();
   /** Jobs in records. */
   size = 0;
@@ -282,6 +282,7 @@ export class SharedJobs implements JobPlace {
       if (share.isStartedBy(job.id, thread)) this.#ended(job.id, REJECTED, job.died(death));
       else if (share.isEndedBy(job.id, thread)) this.#take(job.id);        // it had not sent the number back
     }
+    this.#defined = this.#defined.filter(({ id }) => !isDefinedBy(thread, id));
     this.#pool.tellAll({ k: "gone", thread });
     const reason = packError(death);
     const end = this.state.threads << share.slotBits;

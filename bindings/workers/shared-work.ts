@@ -18,7 +18,7 @@ import { Lookout } from "./lookout.ts";
 import { Outbox } from "./outbox.ts";
 import type { SendableFunction } from "./sendable.ts";
 import { Doze, Share, type ShareState } from "./share.ts";
-import { ANSWER_HEADER, ANSWERS_START, CANCELLED, type Definition, FULFILLED, type Status, type ToParent } from "./wire.ts";
+import { ANSWER_HEADER, ANSWERS_START, CANCELLED, type Definition, DEFINITIONS_EACH, firstDefinitionOf, FULFILLED, type Status, type ToParent } from "./wire.ts";
 
 /** The worker around it. */
 interface Side {
@@ -46,9 +46,6 @@ const THIEF = 6;
 
 /** More workers are asked for at most so often, in ms. */
 const ASK_INTERVAL = 1;
-
-/** Functions of this worker that others may come to know; see DEFINITIONS_EACH in link.ts. */
-const MAX_DEFINITIONS = 1 << 14;
 
 // What sleep() comes to.
 export const ASLEEP_NOW = 0;
@@ -117,12 +114,12 @@ export class SharedWork {
   /** A job of another worker, since it has slept last. */
   #hasStolen = false;
 
-  constructor(state: ShareState, thread: number, firstKey: number, scheduler: CurrentThread, side: Side) {
+  constructor(state: ShareState, thread: number, scheduler: CurrentThread, side: Side) {
     this.share = new Share(state, thread);
     this.#scheduler = scheduler;
     this.#side = side;
-    this.#nextKey = firstKey;
-    this.#lastKey = firstKey + MAX_DEFINITIONS;
+    this.#nextKey = firstDefinitionOf(thread);
+    this.#lastKey = this.#nextKey + DEFINITIONS_EACH;
     this.#doze = new Doze(this.share, () => side.pump());
   }
 
@@ -307,7 +304,9 @@ export class SharedWork {
 
   /** The worker in this place has died: what it had ended, and not sent back, is told by the records. */
   gone(thread: number): void {
-    for (const spawned of [...this.#spawned]) if (spawned !== undefined && this.share.isEndedBy(spawned.record, thread)) this.#take(spawned.record);
+    const { share } = this;
+    this.collect();                                        // first: what it has told comes only once
+    for (const record of share.ownRecords()) if (share.isEndedBy(record, thread)) this.#take(record);
   }
 
   /** Outcomes that did not fit into their records. After a death there may be two of one job: the second one finds it over. */

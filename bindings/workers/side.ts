@@ -32,7 +32,7 @@ import { type Fn, Known } from "./known.ts";
 import { startWhenLoaded } from "./late.ts";
 import { AWAKE, SharedWork, WOKEN } from "./shared-work.ts";
 import { notCloneable, packShared, type SendableFunction, takeArgs, takeMoves, tellWhenOver, unpacking } from "./sendable.ts";
-import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, MAIL, REJECTED, SENT, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
+import { CANCELLED, CLAIM, DEAD, type Definition, FULFILLED, FULFILLED_SHARED, isDefinedBy, MAIL, REJECTED, SENT, type StartMessage, type Status, type ToParent, type ToWorker } from "./wire.ts";
 
 /** A pump may hold the event loop so long, in ms. */
 const SLICE = 4;
@@ -119,9 +119,9 @@ export class WorkerSide implements RuntimeThreads {
     this.#sharesJobs = start.sharesJobs;
     this.#control = start.control;
     this.#parentWord = start.parentWord;
-    this.#shared = start.share === undefined ? undefined : new SharedWork(start.share, start.thread, start.firstDefinition, scheduler, {
+    this.#shared = start.share === undefined ? undefined : new SharedWork(start.share, start.thread, scheduler, {
       post: (message, transfer) => this.#post(message, transfer),
-      crowded: () => this.#port.postMessage({ k: "crowded", isCrowded: true } satisfies ToParent),     // uncounted: the parent need not receive it
+      crowded: () => this.#tell({ k: "crowded", isCrowded: true }),
       begin: (record, known, args, lent) => this.#begin(record, this.#shared!.share.generationOf(record), known, args, lent),
       knownOf: (key) => this.#known.get(key),
       compileNested: (sendable) => this.#bodyOf(sendable),
@@ -135,11 +135,13 @@ export class WorkerSide implements RuntimeThreads {
     for (const definition of start.definitions ?? []) this.#knownOf(definition);
     this.#outbox = new Outbox((message, transfer) => this.#post(message, transfer));
     receive<ToWorker>(start.port, (message) => this.#receive(message), unreadable);
-    watchOutput(() => this.#post({ k: "prints" }));
-    divertFailures((error) => this.#post({ k: "unobserved", error: packError(error) }), () => {
+    watchOutput(() => this.#tell({ k: "prints" }));
+    const failed = (error: unknown): void => this.#tell({ k: "unobserved", error: packError(error) });
+    scheduler.onFailed = failed;
+    divertFailures(failed, () => {
       if (this.#hasFailures) return;
       this.#hasFailures = true;
-      this.#post({ k: "prints" });
+      this.#tell({ k: "prints" });
     });
     builtinModule<{ on(event: string, fn: () => void): void }>("node:process")?.on("exit", () => {
       this.#flush();
@@ -163,6 +165,11 @@ export class WorkerSide implements RuntimeThreads {
       this.#notifyParent();
     }
     this.#port.postMessage(message, transfer);
+  }
+
+  /** Not counted: a parent that is parked need not receive it. */
+  #tell(message: ToParent): void {
+    this.#port.postMessage(message);
   }
 
   #notifyParent(): void {
@@ -208,6 +215,7 @@ export class WorkerSide implements RuntimeThreads {
         break;
       case "gone":
         this.#shared?.gone(message.thread);
+        for (const id of this.#known.keys()) if (isDefinedBy(message.thread, id)) this.#known.delete(id);
         break;
       case "wake":
         break;
@@ -492,9 +500,10 @@ export class WorkerSide implements RuntimeThreads {
 
   #taskOf(known: Known, fn: Fn, args: unknown[], hasShared: boolean): Task<unknown> {
     const called = hasShared ? unpacking(fn) : fn;
-    if (!known.takesTaskName) return new Task<unknown>(this.#scheduler, callOf(called, args));
-    const name = args.pop() as string;
-    return new Task<unknown>(this.#scheduler, callOf(called, args)).prepare(name, undefined);
+    const name = known.takesTaskName ? (args.pop() as string) : undefined;
+    const task = new Task<unknown>(this.#scheduler, callOf(called, args));
+    task.claim(true);                                      // whether it fails is the parent's affair
+    return name === undefined ? task : task.prepare(name, undefined);
   }
 
   /** The first poll of a job. */
@@ -596,7 +605,7 @@ export class WorkerSide implements RuntimeThreads {
   /** What is queued, or has its time, does; what waits for a promise of somebody else's may wait for ever. Not asked in the middle of a drive: what has just been woken may be neither. */
   readonly #lookWhetherItGoesOn = (): void => {
     const scheduler = this.#scheduler;
-    const goesOn = this.#running > 0 || (scheduler.alive > 0 && (scheduler.nextTick !== Infinity || scheduler.isReady || !this.#offers.isEmpty || this.#shared?.hasSpawned === true));
+    const goesOn = this.#running > 0 || (scheduler.alive > 0 && (scheduler.busyElsewhere > 0 || scheduler.nextTick !== Infinity || scheduler.isReady || !this.#offers.isEmpty || this.#shared?.hasSpawned === true));
     if (goesOn) startTimer(this.#lookWhetherItGoesOn, GOES_ON_LOOK);
     else {
       this.#goesOnTold = false;

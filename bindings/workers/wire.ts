@@ -47,6 +47,23 @@ export const CANCELLED = 2;
 export const FULFILLED_SHARED = 3;
 export type Status = 0 | 1 | 2 | 3;
 
+/** Functions of one worker that others may come to know. */
+export const DEFINITIONS_EACH = 1 << 14;
+
+/**
+ * Numbers of functions: below are those of the thread that owns the pool, from here on those of the worker in this place. Whoever comes into
+ * the place of a dead one uses them again, for the others have forgotten them by then (`gone`).
+ */
+export function firstDefinitionOf(thread: number): number {
+  return (1 << 30) + thread * DEFINITIONS_EACH;
+}
+
+/** Whether the worker in this place has defined the function with this number. */
+export function isDefinedBy(thread: number, id: number): boolean {
+  const first = firstDefinitionOf(thread);
+  return id >= first && id < first + DEFINITIONS_EACH;
+}
+
 interface Numbered {
   readonly id: number;
   readonly name: string;
@@ -89,12 +106,12 @@ export interface StartMessage {
   /** The memory that the pool's threads share work in, and which of them this is. */
   readonly share: ShareState | undefined;
   readonly thread: number;
-  /** Functions this worker defines have numbers from here on, in every thread of the pool. */
-  readonly firstDefinition: number;
-  /** What the pool's threads have defined so far. */
+  /** What the pool's threads have defined. */
   readonly definitions: Definition[] | undefined;
   /** A JavaScript or Wasm module whose exports can be called by name. */
   readonly module: ArrayBuffer | undefined;
+  /** With "shutdown" it tells of failures at once. */
+  readonly unhandledFailure: "report" | "ignore" | "shutdown";
 }
 
 export type WorkerOrigin = { readonly kind: "url"; readonly url: string } | { readonly kind: "source"; readonly source: string } | { readonly kind: "factory" };
@@ -111,7 +128,7 @@ export type ToWorker =
   /** Outcomes of jobs in records that do not fit into them. */
   | { readonly k: "results"; readonly answers: unknown[] }
   | { readonly k: "wake" }
-  /** The worker in this place has died. */
+  /** The worker in this place has died: what it had ended without telling can be read in the records, and its functions are no more. */
   | { readonly k: "gone"; readonly thread: number }
   /** To be answered when all that it has printed was received; what has failed unobserved is told before. */
   | { readonly k: "flush" }
