@@ -6,6 +6,7 @@ import { SharedReceiver } from "../bindings/threads/shared-receiver.ts";
 import { SharedSender } from "../bindings/threads/shared-sender.ts";
 import { SharedSemaphore } from "../bindings/threads/shared-sync.ts";
 import { PACK } from "../bindings/workers/sendable.ts";
+import { spawn } from "../bindings/runtime.ts";
 import { sleep } from "../bindings/time/sleep.ts";
 
 interface Ends {
@@ -46,6 +47,26 @@ async function codeOf(run: () => unknown): Promise<unknown> {
 }
 
 describe("a channel that lives on the thread that made it", () => {
+  test("is iterated by a task, which an abort reaches at each step, at home and elsewhere", async () => {
+    for (const isHome of [true, false]) {
+      const ends = channel(8);
+      const rx = isHome ? ends.rx : ends.receiver();
+      const got: (number | undefined)[] = [];
+      const task = spawn(async () => {
+        for await (const n of rx) got.push(n);
+      });
+      await ends.tx.send(1);
+      await ends.tx.send(undefined as never);
+      await sleep(20);
+      task.abort();
+      expect([(await task.result()).status, got]).toEqual(["cancelled", [1, undefined]]);
+      await ends.tx.send(2);
+      ends.tx.close();
+      for await (const n of rx) got.push(n);
+      expect(got).toEqual([1, undefined, 2]);
+    }
+  });
+
   test("a reserved place is kept for its permit, at home and elsewhere, and a dropped wait gives it back", async () => {
     const { tx, rx, client } = channel(2);
     const other = client();

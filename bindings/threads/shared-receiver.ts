@@ -125,17 +125,18 @@ export class SharedReceiver<T> implements AsyncIterable<T>, Disposable {
 
   /** Messages until the channel ends. Leaving the loop early keeps the receiver open, and loses none. In a task a step is lazy and goes with the task; elsewhere `next()` takes a message that is there at once. */
   [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
-    if (this.#far !== undefined) return this.#messages();
+    const far = this.#far;
+    if (far !== undefined) return this.#steps(far);
     const channel = this.#channel;
     return messages(() => channel.take(false), () => new Receive<T>(channel));
   }
 
-  async *#messages(): AsyncGenerator<T, undefined> {
-    for (;;) {
-      const value = await this.recv();
-      if (value === undefined) return undefined;
-      yield value;
-    }
+  #steps(far: Far): AsyncIterator<T, undefined> {
+    const step = (values: T[]): IteratorResult<T, undefined> => (values.length === 0 ? { done: true, value: undefined } : { done: false, value: values[0] as T });
+    return {
+      next: () => this.#askFar(far, 1, step) as unknown as Promise<IteratorResult<T, undefined>>,
+      return: () => Promise.resolve({ done: true, value: undefined }),
+    };
   }
 
   /** As `close()`: what is queued stays, for there may be other receivers. */

@@ -14,7 +14,7 @@ import { reportUnobserved } from "../task/failures.ts";
 import { type PackedError, packError, unpackError } from "./errors-wire.ts";
 import { buryFamily, buryMember, familyTable, newMember, warnMember } from "./family.ts";
 import { Outbox } from "./outbox.ts";
-import { addPrinter, outputOf, type Printer, removePrinter } from "./output.ts";
+import { addPrinter, atMost, outputOf, type Printer, removePrinter } from "./output.ts";
 import { getParentWord, noteReceived } from "./parking.ts";
 import type { MessageLookout } from "./lookout.ts";
 import type { SharedJobs } from "./shared-jobs.ts";
@@ -61,6 +61,8 @@ export interface LinkOptions extends StartOptions {
   /** It has told of one. Default: as if it were one of this thread. */
   readonly onUnobserved?: (error: unknown) => void;
 }
+
+const closedItself = (): Error => new Error("the worker has closed itself");
 
 let lastWorker = 0;
 
@@ -448,6 +450,9 @@ export class Link implements JobPlace, Printer {
         if (message.thread === 0) shared?.look();
         else this.#pool.tell(message.thread, { k: "wake" });
         return;
+      case "closes":
+        this.died(closedItself());
+        return;
       case "goesOn":
         this.#goesOn = message.goesOn;
         this.setRef(this.#isWanted);
@@ -469,7 +474,7 @@ export class Link implements JobPlace, Printer {
     if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
     this.#startTimer = undefined;
     const lock = this.#lock;
-    if (lock !== undefined) navigator.locks.request(lock, () => this.died(new Error("the worker has closed itself"))).catch(() => {});
+    if (lock !== undefined) navigator.locks.request(lock, () => this.died(closedItself())).catch(() => {});
     this.#pool.scheduleDispatch();
   }
 
@@ -621,7 +626,8 @@ export class Link implements JobPlace, Printer {
     this.isDead = true;
     if (this.#startTimer !== undefined) stopTimer(this.#startTimer);
     this.#stopIdleTimer();
-    return this.#end(output);
+    const end = this.#end(output);
+    return due === undefined ? end : atMost(end, due);
   }
 
   /** Ends the thread, where it is inside no lock, and says that it is dead when it is. */

@@ -65,17 +65,18 @@ export function outputOf(printer: Printer, due: number = Infinity): Promise<void
     wait = answerOf(printer).then(() => void waits.delete(printer));
     waits.set(printer, wait);
   }
-  const left = due - monotonicNow();
-  return wait === undefined || left >= WAIT ? wait : atMost(wait, Math.max(left, MOMENT));
+  return wait === undefined || due === Infinity ? wait : atMost(wait, due);
 }
 
-function atMost(wait: Promise<void>, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = startTimer(resolve, ms);
-    void wait.then(() => {
+/** Resolves when `wait` is over, or a moment after `due` at the latest. */
+export function atMost(wait: Promise<void>, due: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = startTimer(resolve, Math.max(due - monotonicNow(), MOMENT));
+    const end = (settle: () => void): void => {
       stopTimer(timer);
-      resolve();
-    });
+      settle();
+    };
+    wait.then(() => end(resolve), (error: unknown) => end(() => reject(error)));
   });
 }
 

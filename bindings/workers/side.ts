@@ -152,6 +152,7 @@ export class WorkerSide implements RuntimeThreads {
 
   /** From here on it starts jobs. In a page it has waited for the lock by which its death is noticed, if there are locks. */
   ready(holdsLock: boolean): void {
+    if (!holdsLock && receiveNow === undefined) this.#announceClose();
     this.#isServing = true;
     this.#shared?.share.begin();
     this.#post({ k: "ready", holdsLock });
@@ -165,6 +166,15 @@ export class WorkerSide implements RuntimeThreads {
       this.#notifyParent();
     }
     this.#port.postMessage(message, transfer);
+  }
+
+  /** On a page without TLS, or in a frame of no origin, there are no Web Locks to tell of it. */
+  #announceClose(): void {
+    const { close } = globalThis;
+    globalThis.close = () => {
+      this.#post({ k: "closes" });
+      close.call(globalThis);
+    };
   }
 
   /** Not counted: a parent that is parked need not receive it. */

@@ -143,35 +143,36 @@ export function startWorker(start: Start, options: StartOptions, from: WorkerOri
     isDead = true;
     onDeath(error);
   };
-  const worker = options.factory === undefined ? create(from, start.name, options) : options.factory();
+  const { worker, origin: way } = options.factory === undefined ? create(from, start.name, options) : { worker: options.factory(), origin: from };
   if (typeof (worker as { postMessage?: unknown } | null)?.postMessage !== "function") throw new TokiwaError("TOKIWA_BAD_WORKER", "the worker option must return a Worker");
   const { port1, port2 } = new MessageChannel();
-  const message: StartMessage = { ...start, tokiwa: "start", port: port2, origin: from, core: from.kind === "factory" ? undefined : compiledCore() };
-  const thread = isNodeWorker(worker) ? watchNode(worker, port1, die) : watchWeb(worker as Worker, port1, from, die);
+  const message: StartMessage = { ...start, tokiwa: "start", port: port2, origin: way, core: way.kind === "factory" ? undefined : compiledCore() };
+  const thread = isNodeWorker(worker) ? watchNode(worker, port1, die) : watchWeb(worker as Worker, port1, way, die);
   worker.postMessage(message, [port2]);
-  return { thread, origin: from };
+  return { thread, origin: way };
 }
 
 function isNodeWorker(worker: unknown): worker is NodeWorker {
   return typeof (worker as NodeWorker).on === "function";
 }
 
-function create(from: WorkerOrigin, name: string, { resourceLimits }: StartOptions): NodeWorker | Worker {
+/** @returns also the way in which it was started after all: workers of its own are to be started so, too */
+function create(from: WorkerOrigin, name: string, { resourceLimits }: StartOptions): { worker: NodeWorker | Worker; origin: WorkerOrigin } {
   if (workerThreads !== undefined) {
     const execArgv = workerArguments();
     const shared = { name, ...(resourceLimits === undefined ? {} : { resourceLimits }), ...(execArgv === undefined ? {} : { execArgv }) };
-    if (from.kind === "source") return new workerThreads.Worker(from.source, { ...shared, eval: true });
-    return new workerThreads.Worker(new URL((from as { url: string }).url), shared);
+    const worker = from.kind === "source" ? new workerThreads.Worker(from.source, { ...shared, eval: true }) : new workerThreads.Worker(new URL((from as { url: string }).url), shared);
+    return { worker, origin: from };
   }
   if (typeof Worker !== "function") throw new TokiwaError("TOKIWA_NO_WORKERS", "this host has no workers: threads cannot be started here");
-  if (from.kind === "source") return new Worker(sourceUrl(from.source), { name });
+  if (from.kind === "source") return { worker: new Worker(sourceUrl(from.source), { name }), origin: from };
   try {
-    return new Worker(new URL((from as { url: string }).url), { type: "module", name });
+    return { worker: new Worker(new URL((from as { url: string }).url), { type: "module", name }), origin: from };
   } catch (error) {
     const next = nextOrigin(from);
     if (next === undefined) throw error;
     chosen = next;                                         // another origin's script (a CDN) is refused at once
-    return new Worker(sourceUrl(workerSource()), { name });
+    return { worker: new Worker(sourceUrl(workerSource()), { name }), origin: next };
   }
 }
 

@@ -154,6 +154,8 @@ export type ToParent =
   /** Whether tasks of its own go on, although no job is here: they keep the process alive. */
   | { readonly k: "goesOn"; readonly goesOn: boolean }
   | { readonly k: "flushed" }
+  /** Of a page's worker that holds no lock: it has called close(). */
+  | { readonly k: "closes" }
   /**
    * With shared memory: it has queued jobs, everyone is busy, and some workers have not been started. With messages: whether it has jobs
    * to give away, and wants to know who has nothing to do.

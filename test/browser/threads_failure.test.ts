@@ -33,6 +33,7 @@ test.each([
     "no worker": died("the worker option must return a Worker"),
     others: [0, 1, "TOKIWA_WORKER_DIED", 3, 4, 5],
     pending: 0,
+    held: ["cancelled", true],
   });
 });
 

@@ -1,4 +1,5 @@
 // What can go wrong in the workers of a page: [code, part of the message] of each, and that the next call works.
+import { Runtime } from "/dist/index.js";
 import { send, Thread, ThreadPool } from "/dist/threads.js";
 
 const ended = async (handle) => {
@@ -57,6 +58,13 @@ export default async (transport) => {
     }),
   );
   found.pending = pool.pendingJobs;
+
+  const runtime = new Runtime({ flavor: "multi-thread", workerThreads: 1, transport });
+  const held = runtime.spawn(send(() => { for (;;); })).result();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const began = performance.now();
+  await runtime.shutdown({ timeout: 100 });
+  found.held = [(await held).status, performance.now() - began < 1500];
   await pool.shutdown();
   return found;
 };
