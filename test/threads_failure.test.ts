@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Worker as NodeWorker } from "node:worker_threads";
-import { JoinError, Runtime, sleep, type TokiwaError } from "tokiwa";
+import { CancellationToken, JoinError, Runtime, sleep, type TokiwaError } from "tokiwa";
 import { send, SharedMutex, Thread, ThreadPool } from "tokiwa/threads";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { transports } from "./support/sent.ts";
@@ -372,6 +372,9 @@ describe.each(transports)("errors of a task (%s)", (transport) => {
       pool.exec((_: unknown) => 1, Symbol("s") as unknown),
       pool.exec((_: unknown) => 1, { deep: { fn: () => 1 } } as unknown),
       pool.exec((_: unknown) => 1, new WeakMap() as unknown),
+      pool.exec((_: unknown) => 1, new CancellationToken() as unknown),
+      pool.exec((_: unknown) => 1, new AbortController().signal as unknown),
+      pool.exec((_: unknown) => 1, sleep(1) as unknown),
       pool.exec(() => Symbol("s")),
       pool.exec(() => new WeakMap()),
       pool.exec(() => [1, { fn: () => 1 }]),

@@ -223,7 +223,9 @@ test("arguments of threads are checked", () => {
   }
   expect(() => send("")).toThrow("name must be one that expose() has registered");
   const thread = new Thread();
-  expect(() => thread.execJs("return 1", { "a, b = evil()": 1 })).toThrow("identifiers");
+  for (const name of ["a, b = evil()", "class", "this", "await", "tokiwa"]) expect(() => thread.execJs("return 1", { [name]: 1 })).toThrow("identifiers");
+  expect(() => thread.execJs("return 1", new Map([["a", 1]]) as never)).toThrow("an object of names");
+  expect(JSON.parse(JSON.stringify(thread))).toEqual({ id: thread.id, name: thread.name, isBusy: thread.isBusy, isTerminated: thread.isTerminated });
   expect(() => thread.exec("x" as never)).toThrow("fn must be a function");
   thread.terminate();
 });

@@ -16,6 +16,9 @@ import { byDefinition, bySource, isSendable, type Sendable, type SendableFunctio
 
 /** Parameters of `execJs()`: they become parameters of a function, so nothing but identifiers may pass. */
 const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u;
+const RESERVED = new Set(
+  "await break case catch class const continue debugger default delete do else enum export extends false finally for function if import in instanceof new null return super switch this throw true try typeof var void while with".split(" "),
+);
 
 export abstract class Executor {
   /** @internal */
@@ -61,10 +64,10 @@ export abstract class Executor {
 
   #execBody<T>(source: string, args: Record<string, unknown> = {}, isAsync: boolean): JoinHandle<T> {
     if (typeof source !== "string") throw new OptionError(`source must be a string, got ${show(source)}`);
-    if (typeof args !== "object" || args === null || Array.isArray(args)) throw new OptionError(`args must be an object of names and values, got ${show(args)}`);
+    if (typeof args !== "object" || args === null || Array.isArray(args) || args instanceof Map) throw new OptionError(`args must be an object of names and values, got ${show(args)}`);
     const parameters = Object.keys(args);
     for (const name of parameters) {
-      if (!IDENTIFIER.test(name) || name === "tokiwa") throw new OptionError(`args must have identifiers as names, got ${show(name)}`);
+      if (!IDENTIFIER.test(name) || RESERVED.has(name) || name === "tokiwa") throw new OptionError(`args must have identifiers as names, got ${show(name)}`);
     }
     return this.#submit<T>(byDefinition({ id: 0, kind: "body", source, parameters, isAsync, name: "execJs" }), Object.values(args));
   }

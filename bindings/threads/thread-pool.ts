@@ -65,4 +65,8 @@ export class ThreadPool extends Executor implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }
+
+  toJSON(): object {
+    return { size: this.size, pendingJobs: this.pendingJobs };
+  }
 }

@@ -80,4 +80,8 @@ export class Thread extends Executor implements Disposable {
   [Symbol.dispose](): void {
     this.terminate();
   }
+
+  toJSON(): object {
+    return { id: this.id, name: this.name, isBusy: this.isBusy, isTerminated: this.isTerminated };
+  }
 }

@@ -5,7 +5,7 @@
 // to a worker once.
 
 import { OptionError, TokiwaError } from "../errors.ts";
-import type { TaskFn } from "../future.ts";
+import { isFuture, type TaskFn } from "../future.ts";
 import { checkFunction, show } from "../options.ts";
 import { shared } from "../registry.ts";
 import type { Definition } from "./wire.ts";
@@ -264,8 +264,8 @@ export function packShared(value: unknown, transfer: Transferable[]): unknown {
   return packables.exist ? pack(value, transfer, 0) : value;
 }
 
+/** The type of a packed sendable. */
 const SENDABLE = "sendable";
-registerPackable(SENDABLE, byDefinition);
 
 export function unpackShared(value: unknown, depth = 0): unknown {
   if (typeof value !== "object" || value === null || depth > 6) return value;
@@ -276,6 +276,7 @@ export function unpackShared(value: unknown, depth = 0): unknown {
   if (!isPlain(value)) return value;
   const record = value as Record<string, unknown>;
   const type = record[TAG];
+  if (type === SENDABLE) return byDefinition(record["state"] as Definition);
   if (typeof type === "string") {
     const unpack = unpackers.get(type);
     if (unpack === undefined) return value;
@@ -315,6 +316,18 @@ export function arityOf({ args, hasShared }: TakenArgs): number {
   return hasShared ? -args.length - 1 : args.length;
 }
 
+/** What belongs to its thread would arrive as an empty object. @throws {TokiwaError} `TOKIWA_NOT_CLONEABLE` */
+function checkNotBound(arg: unknown): void {
+  if (typeof arg !== "object" || arg === null) return;
+  if (arg instanceof AbortSignal) throw notCloneable("an AbortSignal", new Error("give it to taskBuilder({ signal }); the job has a signal of its own, currentTask().signal"));
+  if (isFuture(arg) || (Symbol.dispose in arg && !isPackable(arg))) throw notCloneable(`an argument (${nameOf(arg)})`, new Error("it belongs to the thread that made it; shared primitives go to others"));
+}
+
+function nameOf(value: object): string {
+  const { constructor } = value as { constructor?: unknown };
+  return typeof constructor === "function" ? constructor.name : "an object";
+}
+
 const NONE: TakenArgs = { args: [], transfer: undefined, hasShared: false };
 
 export function takeArgs(args: unknown[]): TakenArgs {
@@ -338,6 +351,7 @@ export function takeArgs(args: unknown[]): TakenArgs {
       if (own !== undefined) moved.push(...own);
       const result = packShared(arg, moved);
       if (result !== arg) hasShared = true;
+      else if (own === undefined) checkNotBound(arg);
       return result;
     });
     const transfer = [...new Set(moved)];
