@@ -1,13 +1,13 @@
 // The records of shared memory that small jobs lie in: each is used again and again, and what is said of a job must reach that job only.
 import { Runtime } from "tokiwa";
-import { send } from "tokiwa/threads";
+import { send, SharedBarrier, SharedMutex, SharedNotify, SharedSemaphore, sharedChannel } from "tokiwa/threads";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { ASLEEP, QUEUED, RECORD_GENERATION, RECORD_STATE, STARTED, STATE_SHIFT } from "../assembly/pool-layout.ts";
 import { Engine } from "../bindings/engine.ts";
 import { JoinError } from "../bindings/errors.ts";
 import { Task } from "../bindings/task/task.ts";
 import { PlacedJob } from "../bindings/workers/job.ts";
-import { bySource } from "../bindings/workers/sendable.ts";
+import { bySource, packShared } from "../bindings/workers/sendable.ts";
 import { newShare } from "../bindings/workers/share.ts";
 import { SharedJobs } from "../bindings/workers/shared-jobs.ts";
 import { SharedWork } from "../bindings/workers/shared-work.ts";
@@ -48,6 +48,17 @@ function withCore<T>(make: () => T): [T, PoolCore] {
     WebAssembly.Instance = Instance;
   }
 }
+
+test("what a message says of a shared primitive has no views: Deno would look at each of their elements", () => {
+  const viewsIn = (value: unknown): unknown[] => (ArrayBuffer.isView(value) ? [value] : typeof value === "object" && value !== null ? Object.values(value).flatMap(viewsIn) : []);
+  const memoryIn = (value: unknown): unknown[] => (value instanceof SharedArrayBuffer ? [value] : typeof value === "object" && value !== null ? Object.values(value).flatMap(memoryIn) : []);
+  const [tx, rx] = sharedChannel(2);
+  for (const primitive of [new SharedMutex(0), new SharedSemaphore(1), new SharedNotify(), new SharedBarrier(2), tx, tx.downgrade(), rx]) {
+    const packed = packShared({ primitive }, []);
+    expect(viewsIn(packed)).toEqual([]);
+    expect(memoryIn(packed).length).toBeGreaterThan(0);
+  }
+});
 
 describe("a record", () => {
   test("that is used again takes no second result of the job before", async () => {

@@ -68,9 +68,9 @@ export function be(id: number): void {
 }
 
 /** In a worker: what its parent has said. */
-export function joinFamily(given: Int32Array | undefined, id: number, lock: string | undefined): void {
+export function joinFamily(given: SharedArrayBuffer | undefined, id: number, lock: string | undefined): void {
   family.lifeLock = lock;
-  family.table = given;
+  family.table = given === undefined ? undefined : new Int32Array(given);
   be(id);
   family.inWorker = true;
 }

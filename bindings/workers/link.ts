@@ -139,7 +139,7 @@ export class Link implements JobPlace, Printer {
         control: this.control,
         parentWord: options.isShared ? getParentWord() : undefined,
         lock: this.#lock,
-        family: familyTable(),
+        family: familyTable()?.buffer as SharedArrayBuffer | undefined,
         member: this.#member,
         share: pool.shared?.state,
         thread,

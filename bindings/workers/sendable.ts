@@ -230,6 +230,28 @@ function isPlain(value: object): boolean {
   return p === Object.prototype || p === null;
 }
 
+/** Marks a view of shared memory in a packed state: it travels as that memory, for Deno looks at each element of a view in a message, 0.3 s for the 4 MB of a channel. */
+const VIEW = "tokiwa:view";
+
+function withoutViews(state: unknown): unknown {
+  if (typeof state !== "object" || state === null) return state;
+  if (ArrayBuffer.isView(state)) return { [VIEW]: state.constructor.name, buffer: state.buffer };
+  if (Array.isArray(state)) return state.map(withoutViews);
+  return isPlain(state) ? Object.fromEntries(Object.entries(state).map(([key, value]) => [key, withoutViews(value)])) : state;
+}
+
+function withViews(state: unknown): unknown {
+  if (typeof state !== "object" || state === null) return state;
+  if (Array.isArray(state)) return state.map(withViews);
+  if (!isPlain(state)) return state;
+  const { [VIEW]: kind, buffer } = state as Record<string, unknown>;
+  if (kind !== undefined) {
+    const View: new (buffer: SharedArrayBuffer) => ArrayBufferView = kind === "Int32Array" ? Int32Array : kind === "Float64Array" ? Float64Array : Uint8Array;
+    return new View(buffer as SharedArrayBuffer);
+  }
+  return Object.fromEntries(Object.entries(state).map(([key, value]) => [key, withViews(value)]));
+}
+
 /** What packed values ask to be told, see Packable. */
 let overs: (() => void)[] | undefined;
 
@@ -239,7 +261,7 @@ function pack(value: unknown, transfer: Transferable[], depth: number): unknown 
     const { type, state, transfer: own, over } = value[PACK]();
     if (own !== undefined) transfer.push(...own);
     if (over !== undefined) (overs ??= []).push(over);
-    return { [TAG]: type, state };
+    return { [TAG]: type, state: withoutViews(state) };
   }
   if (Array.isArray(value)) {
     let copy: unknown[] | undefined;
@@ -281,7 +303,7 @@ export function unpackShared(value: unknown, depth = 0): unknown {
     const unpack = unpackers.get(type);
     if (unpack === undefined) return value;
     packables.exist = true;
-    return unpack(record["state"] as never);
+    return unpack(withViews(record["state"]) as never);
   }
   for (const key of Object.keys(record)) {
     const inner = record[key];

@@ -101,7 +101,7 @@ export interface StartMessage {
   /** The compiled core of runtimes, where it can be posted. */
   readonly core: WebAssembly.Module | undefined;
   /** Who lives, and which number this worker has (family.ts). */
-  readonly family: Int32Array | undefined;
+  readonly family: SharedArrayBuffer | undefined;
   readonly member: number;
   /** The memory that the pool's threads share work in, and which of them this is. */
   readonly share: ShareState | undefined;
