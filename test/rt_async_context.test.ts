@@ -2,7 +2,7 @@
 
 import { AsyncLocalStorage, createHook } from "node:async_hooks";
 import { setImmediate as immediate } from "node:timers/promises";
-import { Notify, Runtime, sleep } from "tokiwa";
+import { currentTask, Notify, Runtime, sleep, taskBuilder, type TokiwaError } from "tokiwa";
 import { expect, test } from "vitest";
 
 const request = new AsyncLocalStorage<string>();
@@ -88,4 +88,33 @@ test("a runtime leaves nothing open that an async hook could take for a handle",
   hook.disable();
   expect([...open.values()]).toEqual([]);
   await runtime.shutdown();
+});
+
+test("a drive inside of a task leaves its async context as it was", async () => {
+  const [outer, inner] = [new Runtime(), new Runtime({ lane: "manual" })];
+  const seen: unknown[] = [];
+  const who = (): unknown => {
+    try {
+      return currentTask().name;
+    } catch (error) {
+      return (error as TokiwaError).code;
+    }
+  };
+  const start = (name: string): PromiseLike<void> =>
+    outer.enter(() =>
+      taskBuilder({ name }).spawn(async () => {
+        inner.spawn(async () => void seen.push(who()));
+        inner.spawn(function* () { seen.push(who()); });
+        inner.drive();
+        seen.push(who());
+        await sleep(1);
+        seen.push(who());
+        await sleep(1);
+        seen.push(who());
+      }),
+    );
+  await Promise.all([start("a"), start("b")]);
+  const times = (name: string | undefined): number => seen.filter((one) => one === name).length;
+  expect([times("a"), times("b"), times(undefined)]).toEqual([3, 3, 4]);
+  await Promise.all([outer.shutdown(), inner.shutdown()]);
 });

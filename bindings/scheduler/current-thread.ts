@@ -55,7 +55,7 @@ import {
 import { Random } from "../random.ts";
 import { shared } from "../registry.ts";
 import { reportFailures } from "../task/failures.ts";
-import { isInScope, leaveScope } from "../task/scope.ts";
+import { bringBackScope, isInScope, leaveScope, type Scope, setScopeAside } from "../task/scope.ts";
 import { callHook, isFirstPoll, isTask, Task, type TaskHooks, type TaskScheduler } from "../task/task.ts";
 import type { DriveState, GuestSeam, Lane, MainUnit, SchedulerOptions } from "./contract.ts";
 import { Histogram } from "./histogram.ts";
@@ -405,9 +405,13 @@ export class CurrentThread implements TaskScheduler {
     this.drive(Infinity, timeSlice, undefined, now);
   }
 
+  /** The async context of the task that this drive is inside of. */
+  #aside: { prior: Scope | undefined } | undefined;
+
   /** From here on nothing else drives, and what is queued will be found. Returns what `endDrive()` puts back. */
   beginDrive(): Outer {
     const outer = context.leave();
+    if (isInScope()) this.#aside = setScopeAside();
     this.isDriving = true;
     this.#core.i32[(this.#arena + ARENA_DRIVING) >> 2] = DRIVING;
     this.guests?.enter();
@@ -419,6 +423,10 @@ export class CurrentThread implements TaskScheduler {
 
   endDrive(outer: Outer): void {
     context.comeBack(outer);
+    if (this.#aside !== undefined) {
+      bringBackScope(this.#aside);
+      this.#aside = undefined;
+    }
     this.isDriving = false;
     if (!this.isClosed) this.#core.i32[(this.#arena + ARENA_DRIVING) >> 2] = this.isScheduled || this.#options.lane === "manual" ? DRIVE_AWAITED : 0;
   }

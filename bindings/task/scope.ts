@@ -148,6 +148,20 @@ export function leaveScope(): void {
   if (async.isEntered) goBack();
 }
 
+/** Before a drive inside of a task whose async context stays: tasks of that drive go back to it, and not further. @returns what `bringBackScope()` needs */
+export function setScopeAside(): { prior: Scope | undefined } {
+  const { prior } = async;
+  async.isEntered = false;
+  async.prior = undefined;
+  return { prior };
+}
+
+export function bringBackScope(aside: { prior: Scope | undefined }): void {
+  leaveScope();
+  async.isEntered = true;
+  async.prior = aside.prior;
+}
+
 function goBack(): void {
   const { context: host, prior } = async;
   async.isEntered = false;
