@@ -173,6 +173,9 @@ export function receive<M>(port: MessagePort, take: (message: M) => void, onUnre
 export const receiveNow: ((port: MessagePort) => { message: unknown } | undefined) | undefined =
   builtinModule<{ receiveMessageOnPort(port: MessagePort): { message: unknown } | undefined }>("node:worker_threads")?.receiveMessageOnPort;
 
+/** Whether that takes the oldest one. In Deno 2.9 it overtakes a message that the event loop has taken and not handed over yet. */
+export const receivesInOrder: boolean = !("Deno" in globalThis);
+
 /** As receive(), for what is there, without a turn of the event loop. Nothing where the host cannot. */
 export function receiveAll<M>(port: MessagePort, take: (message: M) => void, onUnreadable?: () => never): void {
   if (receiveNow === undefined) return;

@@ -12,7 +12,7 @@
 
 import { TokiwaError } from "../errors.ts";
 import { PENDING, type Waker } from "../future.ts";
-import { builtinModule, macrotask, microtask, monotonicNow, receive, receiveAll, receiveNow, startTimer } from "../host.ts";
+import { builtinModule, macrotask, microtask, monotonicNow, receive, receiveAll, receiveNow, receivesInOrder, startTimer } from "../host.ts";
 import { burst, pollFirst } from "../scheduler/burst.ts";
 import type { CurrentThread } from "../scheduler/current-thread.ts";
 import { divertFailures, reportFailures } from "../task/failures.ts";
@@ -195,7 +195,7 @@ export class WorkerSide implements RuntimeThreads {
 
   /** Receives what has been sent without a turn of the event loop, where the host can. @returns whether there was something */
   #receiveMail(): boolean {
-    if (receiveNow === undefined || this.#hasNoMail()) return false;
+    if (receiveNow === undefined || !receivesInOrder || this.#hasNoMail()) return false;
     const before = this.#received;
     receiveAll<ToWorker>(this.#port, (message) => this.#take(message), unreadable);
     return this.#received > before;
