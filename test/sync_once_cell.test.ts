@@ -3,15 +3,7 @@
 import { DeadlockError, fromPromise, OnceCell, OptionError, PENDING, run, SetError, sleep, spawn, timeout, TimeoutError, yieldNow } from "tokiwa";
 import { advance, pause, resume, task } from "tokiwa/testing";
 import { describe, expect, test } from "vitest";
-
-function thrown(fn: () => unknown): unknown {
-  try {
-    fn();
-  } catch (error) {
-    return error;
-  }
-  throw new Error("nothing was thrown");
-}
+import { thrown } from "./support/runtimes.ts";
 
 describe("as in Tokio", () => {
   test("a cell may be full from the start, or empty", () => {

@@ -5,18 +5,10 @@ import {
   Barrier, broadcast, BroadcastSender, ContextError, mpsc, Mutex, Notify, OnceCell, oneshot, OptionError, PENDING, run, Runtime, RwLock, Semaphore, type SendError, SetOnce, spawn, unboundedMpsc, watch,
 } from "tokiwa";
 import { task } from "tokiwa/testing";
+import { thrown } from "./support/runtimes.ts";
 
 /** What is no count: every type, and every number that is not a small positive integer. */
 const noCounts: readonly unknown[] = [-1, -0.5, 0.5, 1.5, NaN, Infinity, -Infinity, 2 ** 53, 1e300, "1", "", null, true, [], {}, 1n, Symbol("1"), () => 1];
-
-function thrown(fn: () => unknown): unknown {
-  try {
-    fn();
-  } catch (error) {
-    return error;
-  }
-  return undefined;
-}
 
 describe("numbers that are none", () => {
   const semaphore = new Semaphore(3);

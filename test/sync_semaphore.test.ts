@@ -3,16 +3,7 @@
 import { AcquireError, ContextError, DeadlockError, join, OptionError, PENDING, run, Runtime, select, Semaphore, SemaphorePermit, sleep, spawn, timeout, TryAcquireError, yieldNow } from "tokiwa";
 import { task } from "tokiwa/testing";
 import { describe, expect, test } from "vitest";
-
-/** The error a function throws. */
-function thrown(fn: () => unknown): unknown {
-  try {
-    fn();
-  } catch (error) {
-    return error;
-  }
-  throw new Error("nothing was thrown");
-}
+import { thrown } from "./support/runtimes.ts";
 
 describe("as in Tokio", () => {
   test("a semaphore may have no permits", () => {

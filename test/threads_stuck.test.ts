@@ -2,6 +2,7 @@
 import { type DeadlockError, type Future, Runtime, sleep, spawn, spawnBlocking } from "tokiwa";
 import { send, SharedBarrier, SharedMutex, SharedNotify, SharedSemaphore, type SharedSender, sharedChannel } from "tokiwa/threads";
 import { afterEach, describe, expect, test } from "vitest";
+import { thrown } from "./support/runtimes.ts";
 import { transports } from "./support/sent.ts";
 
 let runtime = new Runtime();
@@ -9,15 +10,6 @@ afterEach(async () => {
   await runtime.shutdown({ timeout: 0 });
   runtime = new Runtime();
 });
-
-function thrown(fn: () => unknown): unknown {
-  try {
-    fn();
-  } catch (error) {
-    return error;
-  }
-  throw new Error("it returned");
-}
 
 function lockedMutex(): SharedMutex<number> {
   const mutex = new SharedMutex(0);
