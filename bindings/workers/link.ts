@@ -20,7 +20,7 @@ import type { MessageLookout } from "./lookout.ts";
 import type { SharedJobs } from "./shared-jobs.ts";
 import { byDefinition, notCloneable, type SendableFunction, transferablesOf } from "./sendable.ts";
 import { keepOrigin, startWorker, type StartOptions, type WorkerThread } from "./start.ts";
-import { ANSWER_HEADER, ANSWERS_START, CLAIM, CONTROL_WORDS, DEAD, type Definition, FULFILLED_SHARED, JOB_HEADER, JOBS_START, MAIL, REJECTED, SENT, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
+import { ANSWER_HEADER, ANSWERS_START, CLAIM, CONTROL_WORDS, DEAD, type Definition, eachAnswer, FULFILLED_SHARED, JOB_HEADER, JOBS_START, MAIL, REJECTED, SENT, type Status, type ToParent, type ToWorker, type WorkerOrigin } from "./wire.ts";
 
 /** A worker that has not said that it is ready after so long, in ms, will not. */
 const START_TIMEOUT = 15_000;
@@ -543,11 +543,7 @@ export class Link implements JobPlace, Printer {
       const results = passed.slice(ANSWERS_START);
       if (!this.#pool.tell(to, { k: "results", answers: results }, transfer)) this.#pool.shared?.free(results);
     }, true);
-    for (let at = 0; at < answers.length; ) {
-      const [status, generation, id, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
-      at += ANSWER_HEADER;
-      for (let i = 0; i < count; i++, at++) outbox.add(id + i, status, answers[at], generation, transferablesOf(answers[at]));
-    }
+    eachAnswer(answers, 0, (record, status, generation, value) => outbox.add(record, status, value, generation, transferablesOf(value)));
     outbox.flush(0);
   }
 

@@ -6,7 +6,7 @@ import type { RemoteBody, Task } from "../task/task.ts";
 import { packError } from "./errors-wire.ts";
 import { settleTask } from "./job.ts";
 import { arityOf, type SendableFunction, type TakenArgs } from "./sendable.ts";
-import { ANSWER_HEADER, ANSWERS_START, type Definition, type Status, type ToParent } from "./wire.ts";
+import { ANSWERS_START, type Definition, eachAnswer, type ToParent } from "./wire.ts";
 
 /** Others are given the time to react before more is offered to them, in ms. */
 const OFFER_INTERVAL = 0.1;
@@ -136,17 +136,12 @@ export class Offers {
 
   /** What has become of those that were offered. */
   answered(answers: unknown[]): void {
-    for (let at = ANSWERS_START; at < answers.length; ) {
-      const [status, , first, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
-      at += ANSWER_HEADER;
-      for (let i = 0; i < count; i++) {
-        const value = answers[at++];
-        const task = this.#offered.get(first + i);
-        if (task === undefined) continue;
-        this.#offered.delete(task.id);
-        settleTask(task, status, value);
-      }
-    }
+    eachAnswer(answers, ANSWERS_START, (id, status, _micros, value) => {
+      const task = this.#offered.get(id);
+      if (task === undefined) return;
+      this.#offered.delete(id);
+      settleTask(task, status, value);
+    });
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { packError } from "./errors-wire.ts";
 import { notCloneable } from "./sendable.ts";
-import { ANSWER_HEADER, ANSWERS_START, REJECTED, type Status } from "./wire.ts";
+import { ANSWERS_START, eachAnswer, REJECTED, type Status } from "./wire.ts";
 
 /** Takes answers as a message has them, see wire.ts. */
 export type PostAnswers = (answers: unknown[], transfer?: Transferable[]) => void;
@@ -56,16 +56,12 @@ export class Outbox {
 
   /** One of the results cannot be cloned: it fails its own task only. */
   #flushOneByOne(answers: unknown[], transfers: Map<number, Transferable[]> | undefined, started: number): void {
-    for (let at = ANSWERS_START; at < answers.length; ) {
-      const [status, micros, id, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
-      at += ANSWER_HEADER;
-      for (let i = 0; i < count; i++, at++) {
-        try {
-          this.#post([started, status, micros, id + i, 1, answers[at]], transfers?.get(at));
-        } catch (error) {
-          this.#post([started, REJECTED, micros, id + i, 1, packError(notCloneable("the result", error))]);
-        }
+    eachAnswer(answers, ANSWERS_START, (id, status, micros, value, at) => {
+      try {
+        this.#post([started, status, micros, id, 1, value], transfers?.get(at));
+      } catch (error) {
+        this.#post([started, REJECTED, micros, id, 1, packError(notCloneable("the result", error))]);
       }
-    }
+    });
   }
 }

@@ -16,7 +16,7 @@ import { Lookout } from "./lookout.ts";
 import { noteReceived } from "./parking.ts";
 import type { SendableFunction } from "./sendable.ts";
 import { Doze, Share, type ShareState } from "./share.ts";
-import { ANSWER_HEADER, type Definition, isDefinedBy, REJECTED, type Status, type ToWorker } from "./wire.ts";
+import { type Definition, eachAnswer, isDefinedBy, REJECTED, type Status, type ToWorker } from "./wire.ts";
 
 /** The pool, as seen from here. */
 export interface SharedJobsOwner {
@@ -229,20 +229,14 @@ export class SharedJobs implements JobPlace {
 
   /** Outcomes that do not fit into a record. */
   results(answers: unknown[]): void {
-    for (let at = 0; at < answers.length; ) {
-      const [status, generation, first, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
-      at += ANSWER_HEADER;
-      for (let i = 0; i < count; i++, at++) if (this.share.generationOf(first + i) === generation) this.#ended(first + i, status, answers[at]);
-    }
+    eachAnswer(answers, 0, (record, status, generation, value) => {
+      if (this.share.generationOf(record) === generation) this.#ended(record, status, value);
+    });
   }
 
   /** Outcomes for a worker that has died: their records are free for whoever comes in its place. */
   free(answers: unknown[]): void {
-    for (let at = 0; at < answers.length; ) {
-      const [, generation, first, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
-      at += ANSWER_HEADER + count;
-      for (let i = 0; i < count; i++) this.share.free(first + i, generation);
-    }
+    eachAnswer(answers, 0, (record, _status, generation) => this.share.free(record, generation));
   }
 
   // ---- aborts and deaths

@@ -18,7 +18,7 @@ import { Lookout } from "./lookout.ts";
 import { Outbox } from "./outbox.ts";
 import type { SendableFunction } from "./sendable.ts";
 import { Doze, Share, type ShareState } from "./share.ts";
-import { ANSWER_HEADER, ANSWERS_START, CANCELLED, type Definition, DEFINITIONS_EACH, firstDefinitionOf, FULFILLED, type Status, type ToParent } from "./wire.ts";
+import { ANSWERS_START, CANCELLED, type Definition, DEFINITIONS_EACH, eachAnswer, firstDefinitionOf, FULFILLED, type Status, type ToParent } from "./wire.ts";
 
 /** The worker around it. */
 interface Side {
@@ -311,11 +311,9 @@ export class SharedWork {
 
   /** Outcomes that did not fit into their records. After a death there may be two of one job: the second one finds it over. */
   results(answers: unknown[]): void {
-    for (let at = 0; at < answers.length; ) {
-      const [status, generation, first, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
-      at += ANSWER_HEADER;
-      for (let i = 0; i < count; i++, at++) if (this.share.generationOf(first + i) === generation) this.#settle(first + i, status, answers[at]);
-    }
+    eachAnswer(answers, 0, (record, status, generation, value) => {
+      if (this.share.generationOf(record) === generation) this.#settle(record, status, value);
+    });
   }
 
   abortSpawned(spawned: Spawned, reason: PackedError): boolean {

@@ -47,6 +47,20 @@ export const CANCELLED = 2;
 export const FULFILLED_SHARED = 3;
 export type Status = 0 | 1 | 2 | 3;
 
+/**
+ * Reads the runs of answers.
+ *
+ * @param at where they begin
+ * @param take told the second number of the run, see above, and where the value lies
+ */
+export function eachAnswer(answers: readonly unknown[], at: number, take: (id: number, status: Status, detail: number, value: unknown, at: number) => void): void {
+  while (at < answers.length) {
+    const [status, detail, first, count] = answers.slice(at, at + ANSWER_HEADER) as [Status, number, number, number];
+    at += ANSWER_HEADER;
+    for (let i = 0; i < count; i++, at++) take(first + i, status, detail, answers[at], at);
+  }
+}
+
 /** Functions of one worker that others may come to know. */
 export const DEFINITIONS_EACH = 1 << 14;
 
